@@ -1,0 +1,155 @@
+/**
+ * The contract between a SIEM type (one file in `connectors/`) and the dispatcher.
+ *
+ * A connector knows its vendor's wire format and how to judge the vendor's answers. It does not retry, sleep, count
+ * attempts, write dead letters or see the store: all of that is the dispatcher's.
+ */
+
+import type { ZodType } from "zod";
+import type { Clock } from "./clock.ts";
+import type { BatchBuffer } from "./delivery/batch_buffer.ts";
+import type { HttpTarget } from "./delivery/http_client.ts";
+import type { HttpExchange } from "./delivery/http_sink.ts";
+import type { EventRun } from "./event.ts";
+
+/** A fault that passes by itself: the place is kept and the attempt repeated with backoff. */
+export type WeatherReason =
+  | "dns"
+  | "refused"
+  | "timeout"
+  | "cut"
+  | "slow_down"
+  | "server"
+  | "unclear"
+  | "internal";
+
+/** A fault that only a person can mend: the place is kept and probed slowly. Never a dead letter. */
+export type SetupReason =
+  | "auth"
+  | "forbidden"
+  | "path"
+  | "redirect"
+  | "not_collector"
+  | "not_http"
+  | "config"
+  | "client_key"
+  | "tls_issuer"
+  | "tls_self"
+  | "tls_name"
+  | "tls_expired"
+  | "tls_early"
+  | "tls_client"
+  | "tls_version"
+  | "tls_plain"
+  | "tls_pin"
+  | "tls";
+
+/** A fault of one event: it becomes a dead letter. */
+export type DataReason = "rejected" | "too_large" | "unencodable";
+
+/** One event that the SIEM will never take. */
+export interface Rejection {
+  /** Its place in the attempt's events, from 0. */
+  readonly at: number;
+  readonly reason: DataReason;
+  /** The vendor's words with status or code, shortened, without secrets. */
+  readonly message: string;
+}
+
+/** What became of one attempt. Every event is in exactly one state; nothing is implied by silence. */
+export type Outcome =
+  /** All were taken. `slowDown`: send at half the rate for this long (milliseconds). */
+  | {
+    readonly kind: "delivered";
+    readonly warning?: string;
+    readonly slowDown?: number;
+  }
+  /** All but these were taken; places in `pending` were not looked at and go again at once. */
+  | {
+    readonly kind: "rejected";
+    readonly rejections: readonly Rejection[];
+    readonly pending?: readonly number[];
+  }
+  /** Weather. Places in `pending` go again after the backoff; absent means all that were not rejected. The rest were taken. */
+  | {
+    readonly kind: "retry";
+    readonly reason: WeatherReason;
+    readonly message: string;
+    /** The wait that the SIEM asked for, in milliseconds. */
+    readonly after?: number;
+    readonly pending?: readonly number[];
+    readonly rejections?: readonly Rejection[];
+  }
+  /** Refused as a whole without naming an event: halve; a lone event is a rejection for this reason. */
+  | {
+    readonly kind: "split";
+    readonly reason: "too_large" | "rejected";
+    readonly message: string;
+  }
+  /** Nothing can be delivered until a person acts. `help` says what to do. */
+  | {
+    readonly kind: "held";
+    readonly reason: SetupReason;
+    readonly message: string;
+    readonly help: string;
+  };
+
+/** What one request may carry. All sizes are bytes of the request body before compression, separators counted. */
+export interface BatchLimits {
+  readonly events: number;
+  /** A batch closes before it grows past this; a lone event may be larger. */
+  readonly bytes: number;
+  /** The most that one event may take, encoded; above it the event is a dead letter (`too_large`) and never sent. */
+  readonly eventBytes: number;
+}
+
+/** One step of a connection test. */
+export interface TestStep {
+  readonly name: "address" | "connection" | "certificate" | "login" | "event";
+  readonly ok: boolean;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+  readonly detail: string;
+}
+
+/** What a sink gets from outside. */
+export interface ConnectorContext {
+  /** The connector's configured name. */
+  readonly name: string;
+  /** What `host` is at last, where neither the producer nor the settings give one. */
+  readonly hostname: string;
+  readonly clock: Clock;
+  /** Random UUIDs (channels, request ids). */
+  readonly uuid: () => string;
+  /** Opens the HTTP exchange for a target: one attempt each, no retry. */
+  readonly http: (target: HttpTarget) => HttpExchange;
+}
+
+/** An open connector. The dispatcher calls `deliver` one batch at a time. */
+export interface Sink extends AsyncDisposable {
+  readonly limits: BatchLimits;
+  /**
+   * Writes the events' wire form, in order, until the buffer says that it is full. Pure: same events, same bytes.
+   * An event that has no wire form is reported to the buffer (`refuse`), never dropped.
+   */
+  encode(events: EventRun, into: BatchBuffer): void;
+  /** One attempt with what `encode` wrote. No retry, no sleep. Throws only on a bug, or when `signal` aborts. */
+  deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome>;
+  /** Sends one marked test event: the dispatcher asks it when all of a batch is refused. */
+  probe(signal: AbortSignal): Promise<Outcome>;
+  /** Tries address, login and so on with the vendor's harmless request, step by step. */
+  test(signal: AbortSignal): AsyncIterable<TestStep>;
+}
+
+/** A SIEM type: what `connectors/<type>.ts` exports. */
+export interface ConnectorType<S = unknown> {
+  /** File name, export name and `type:` in the configuration. */
+  readonly type: string;
+  readonly title: string;
+  /** Prefix of its environment names: `SPLUNK_HEC`. */
+  readonly prefix: string;
+  /** Its own settings, beside those that every type takes (`lib/config/connector.ts`). Keys are the YAML keys. */
+  readonly settings: ZodType<S>;
+  /** Offline and cheap. @throws {TypeError} only for what the settings' schema could not see. */
+  open(settings: S, context: ConnectorContext): Sink;
+}
