@@ -1,0 +1,147 @@
+/**
+ * The body of one attempt while a connector writes it: bytes that grow, cut at whole events.
+ *
+ * A connector's `encode` writes its opening, then for each event `begin`, the event, `end`, and stops at the first
+ * `end` that answers false; then its closing. The buffer keeps the limits, so that no connector counts bytes:
+ *
+ *     into.trailer = CLOSING.length;
+ *     into.literal(OPENING);
+ *     for (let place = 0; place < events.count; place++) {
+ *       into.begin(COMMA);
+ *       row.fill(events.view(place, view), into);
+ *       if (!into.end(place)) break;
+ *     }
+ *     into.literal(CLOSING);
+ */
+
+import type { BatchLimits, DataReason, Rejection } from "../connector.ts";
+
+/** What the backing holds at first, and falls back to after one outsized body. */
+const FIRST_BYTES = 64 * 1024;
+
+/** A growing body with the run's places in it. One per connector, used again for each attempt. */
+export class BatchBuffer {
+  readonly limits: BatchLimits;
+  /** The backing: only the first `length` bytes mean something. Replaced when it grows: take it after `room`. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes written. Writers that fill `bytes` themselves move it. */
+  length = 0;
+  /** The run's first `count` events are dealt with: written or refused. */
+  count = 0;
+  /** Bytes that the closing will take; counted against the limit. Set before the first event. */
+  trailer = 0;
+  /** Events that have no wire form; `at` is the place in the run. */
+  readonly refusals: Rejection[] = [];
+  /** Place in the run of each written event; the index is its position in the body. */
+  readonly places: number[] = [];
+  /** Where the event being written began, its separator included; -1 between events. */
+  #mark = -1;
+  /** Where its own bytes began. */
+  #start = 0;
+
+  constructor(limits: BatchLimits) {
+    this.limits = limits;
+    this.bytes = new Uint8Array(FIRST_BYTES);
+  }
+
+  /** Nothing was written that is worth sending. */
+  get empty(): boolean {
+    return this.places.length === 0;
+  }
+
+  /** Forgets the body and keeps the memory, save what an outsized body took. */
+  reset(): void {
+    this.length = 0;
+    this.count = 0;
+    this.trailer = 0;
+    this.refusals.length = 0;
+    this.places.length = 0;
+    this.#mark = -1;
+    if (this.bytes.length > Math.max(FIRST_BYTES, 2 * this.limits.bytes)) {
+      this.bytes = new Uint8Array(FIRST_BYTES);
+    }
+  }
+
+  /** Opens an event; `separator` is written when another event stands before it. */
+  begin(separator?: Uint8Array): void {
+    this.#mark = this.length;
+    if (separator !== undefined && this.places.length > 0) {
+      this.literal(separator);
+    }
+    this.#start = this.length;
+  }
+
+  /**
+   * Closes the event at `place`. An event over `limits.eventBytes` is taken out again and refused as too large.
+   * @returns false when it did not fit beside the others: it was taken out again, the body is full, stop.
+   */
+  end(place: number): boolean {
+    const size = this.length - this.#start;
+    if (size > this.limits.eventBytes) {
+      this.refuse(
+        place,
+        "too_large",
+        `The event takes ${size} bytes; the most that fits is ${this.limits.eventBytes}.`,
+      );
+      return true;
+    }
+    const full = this.places.length >= this.limits.events ||
+      this.places.length > 0 &&
+        this.length + this.trailer > this.limits.bytes;
+    if (full) {
+      this.#rollBack();
+      return false;
+    }
+    this.places.push(place);
+    this.count = place + 1;
+    this.#mark = -1;
+    return true;
+  }
+
+  /** Reports that the event at `place` has no wire form; what was written of it is taken out. */
+  refuse(place: number, reason: DataReason, message: string): void {
+    this.#rollBack();
+    this.refusals.push({ at: place, reason, message });
+    this.count = place + 1;
+  }
+
+  /** What was written: a view, valid until the next write or `reset`. */
+  body(): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  /** Makes room for `more` bytes beyond `length`. */
+  room(more: number): void {
+    const wanted = this.length + more;
+    if (wanted <= this.bytes.length) return;
+    let size = this.bytes.length;
+    while (size < wanted) size *= 2;
+    const grown = new Uint8Array(size);
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  /** Writes these bytes. */
+  literal(part: Uint8Array): void {
+    this.room(part.length);
+    this.bytes.set(part, this.length);
+    this.length += part.length;
+  }
+
+  /** Writes `from[start … end)`. */
+  copy(from: Uint8Array, start: number, end: number): void {
+    this.literal(from.subarray(start, end));
+  }
+
+  /** Writes one byte. */
+  byte(value: number): void {
+    this.room(1);
+    this.bytes[this.length++] = value;
+  }
+
+  #rollBack(): void {
+    if (this.#mark < 0) return;
+    this.length = this.#mark;
+    this.#mark = -1;
+  }
+}
