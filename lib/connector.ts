@@ -8,8 +8,8 @@
 import type { ZodType } from "zod";
 import type { Clock } from "./clock.ts";
 import type { BatchBuffer } from "./delivery/batch_buffer.ts";
-import type { HttpTarget } from "./delivery/http_client.ts";
 import type { HttpExchange } from "./delivery/http_sink.ts";
+import type { TlsSettings } from "./delivery/tls.ts";
 import type { EventRun } from "./event.ts";
 
 /** A fault that passes by itself: the place is kept and the attempt repeated with backoff. */
@@ -103,6 +103,34 @@ export interface BatchLimits {
   readonly eventBytes: number;
 }
 
+/** A type's limits, each with its source in the connector's file. */
+export interface TypeLimits extends BatchLimits {
+  /** The most that an operator may set for a batch: what the vendor takes in one request. */
+  readonly mostEvents: number;
+  readonly mostBytes: number;
+}
+
+/** What every type takes beside its own settings (`<PREFIX>_TLS_VERIFY` and so on), defaults filled in. */
+export interface CommonSettings {
+  readonly format: "native";
+  readonly tls: TlsSettings;
+  /** Absent: what `HTTPS_PROXY` and `NO_PROXY` say. */
+  readonly proxy?: URL | "none";
+  /** Absent: the type's own habit. */
+  readonly gzip?: boolean;
+  readonly batchEvents: number;
+  /** Absent: the type's own default. */
+  readonly batchBytes?: number;
+  /** How long a batch may wait for company, in milliseconds. */
+  readonly batchWait: number;
+  /** One attempt, in milliseconds. */
+  readonly timeout: number;
+  /** The value at the first start only. */
+  readonly enabled: boolean;
+  /** Where a connector without a place begins. */
+  readonly startFrom: "newest" | "oldest";
+}
+
 /** One step of a connection test. */
 export interface TestStep {
   readonly name: "address" | "connection" | "certificate" | "login" | "event";
@@ -121,8 +149,9 @@ export interface ConnectorContext {
   readonly clock: Clock;
   /** Random UUIDs (channels, request ids). */
   readonly uuid: () => string;
-  /** Opens the HTTP exchange for a target: one attempt each, no retry. */
-  readonly http: (target: HttpTarget) => HttpExchange;
+  readonly common: CommonSettings;
+  /** Opens the HTTP exchange for an address, with the connector's TLS, proxy and time: one attempt each, no retry. */
+  readonly http: (url: URL) => HttpExchange;
 }
 
 /** An open connector. The dispatcher calls `deliver` one batch at a time. */
@@ -148,7 +177,11 @@ export interface ConnectorType<S = unknown> {
   readonly title: string;
   /** Prefix of its environment names: `SPLUNK_HEC`. */
   readonly prefix: string;
-  /** Its own settings, beside those that every type takes (`lib/config/connector.ts`). Keys are the YAML keys. */
+  readonly limits: TypeLimits;
+  /**
+   * Its own settings, beside `CommonSettings`: a `z.object` of fields made with `lib/config/fields.ts`. Keys are the
+   * YAML keys; environment names, checks, documentation and form follow from it.
+   */
   readonly settings: ZodType<S>;
   /** Offline and cheap. @throws {TypeError} only for what the settings' schema could not see. */
   open(settings: S, context: ConnectorContext): Sink;
