@@ -1,0 +1,94 @@
+/**
+ * Every KV key of the program. Nothing else builds a key.
+ *
+ *     ["log", shard, vs]                 first value of a segment; vs = versionstamp of its commit = segment id
+ *     ["part", shard, n, vs]             value n (1 … 11) of the same segment; one prefix each, because of several
+ *                                        versionstamped keys under one prefix a commit keeps only the last
+ *     ["writer", shard, lane]            writer head: append id, hash of the lane's newest segment, running totals
+ *     ["cursor", connector, shard]       place and books
+ *     ["lease", connector, shard]        rewritten at each renewal
+ *     ["epoch", connector, shard]        changed only at a take-over; what settling checks
+ *     ["dead", connector, id]            dead letter, by event id
+ *     ["deadpart", connector, id, n]     its bytes, values of at most 65,536
+ *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
+ *     ["ballast", n]                     probe of a disk that was full; gone again at once
+ *     ["credential", name]               SHA-256 of a token made at the first start
+ *
+ * Limits: a key of 2,048 encoded bytes; connector names are at most 64 characters (configuration), ids 40.
+ */
+
+import type { VersionstampPart } from "./kv.ts";
+
+/** The only shard so far. In the keys, so that deliveries can be leased apart later. */
+export const SHARD = 0;
+
+/** What sorts behind every versionstamp (hex digits). */
+const BEHIND_ALL = "g";
+
+export function logKey(vs: string | VersionstampPart): Deno.KvKey {
+  return ["log", SHARD, vs];
+}
+
+/** Range of the first values with an id greater than `after`. */
+export function logAfter(after: string): Deno.KvListSelector {
+  return {
+    start: ["log", SHARD, `${after}\0`],
+    end: ["log", SHARD, BEHIND_ALL],
+  };
+}
+
+export function partKey(n: number, vs: string | VersionstampPart): Deno.KvKey {
+  return ["part", SHARD, n, vs];
+}
+
+export function writerKey(lane: string): Deno.KvKey {
+  return ["writer", SHARD, lane];
+}
+
+export function writers(): Deno.KvListSelector {
+  return { prefix: ["writer", SHARD] };
+}
+
+export function cursorKey(connector: string): Deno.KvKey {
+  return ["cursor", connector, SHARD];
+}
+
+export function cursors(): Deno.KvListSelector {
+  return { prefix: ["cursor"] };
+}
+
+export function leaseKey(connector: string): Deno.KvKey {
+  return ["lease", connector, SHARD];
+}
+
+export function epochKey(connector: string): Deno.KvKey {
+  return ["epoch", connector, SHARD];
+}
+
+export function deadKey(connector: string, id: string): Deno.KvKey {
+  return ["dead", connector, id];
+}
+
+export function deadLetters(connector: string): Deno.KvListSelector {
+  return { prefix: ["dead", connector] };
+}
+
+export function deadPartKey(
+  connector: string,
+  id: string,
+  n: number,
+): Deno.KvKey {
+  return ["deadpart", connector, id, n];
+}
+
+export function trimKey(): Deno.KvKey {
+  return ["trim", SHARD];
+}
+
+export function ballastKey(n: number): Deno.KvKey {
+  return ["ballast", n];
+}
+
+export function credentialKey(name: string): Deno.KvKey {
+  return ["credential", name];
+}
