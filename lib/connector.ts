@@ -8,6 +8,7 @@
 import type { ZodType } from "zod";
 import type { Clock } from "./clock.ts";
 import type { BatchBuffer } from "./delivery/batch_buffer.ts";
+import type { HttpTarget } from "./delivery/http_client.ts";
 import type { HttpExchange } from "./delivery/http_sink.ts";
 import type { TlsSettings } from "./delivery/tls.ts";
 import type { EventRun } from "./event.ts";
@@ -140,15 +141,21 @@ export interface TestStep {
   readonly detail: string;
 }
 
-/** What a sink gets from outside. */
-export interface ConnectorContext {
-  /** The connector's configured name. */
-  readonly name: string;
+/** What all sinks get from outside: made once, by `main.ts`. */
+export interface SinkEnvironment {
   /** What `host` is at last, where neither the producer nor the settings give one. */
   readonly hostname: string;
   readonly clock: Clock;
   /** Random UUIDs (channels, request ids). */
   readonly uuid: () => string;
+  /** Opens the HTTP exchange for a target: one attempt each, no retry. */
+  readonly http: (target: HttpTarget) => HttpExchange;
+}
+
+/** What one sink gets. */
+export interface ConnectorContext extends Omit<SinkEnvironment, "http"> {
+  /** The connector's configured name. */
+  readonly name: string;
   readonly common: CommonSettings;
   /** Opens the HTTP exchange for an address, with the connector's TLS, proxy and time: one attempt each, no retry. */
   readonly http: (url: URL) => HttpExchange;
