@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gunzipSync, inflateSync } from "node:zlib";
+import { gunzipSync, inflateRawSync, inflateSync } from "node:zlib";
 
 /** One body of `hec/index.json`. Offsets and spans are bytes of the decoded body. */
 export interface HecBody {
@@ -13,7 +13,8 @@ export interface HecBody {
   readonly endpoint: "event" | "raw";
   readonly content_type: string | null;
   readonly content_encoding: "gzip" | "deflate" | null;
-  readonly valid: boolean | null;
+  /** "policy": a receiver has to choose. */
+  readonly valid: boolean | "policy";
   /** Events that a lenient receiver takes. */
   readonly events: number;
   /** Absent for raw bodies and for those that cannot be decoded. */
@@ -85,14 +86,21 @@ export function readHecBody(directory: string, body: HecBody): Uint8Array {
   return Deno.readFileSync(join(directory, "hec", body.file));
 }
 
-/** A body of `hec/` with its content encoding undone. @throws where the encoding is broken. */
+/**
+ * The body of `hec/` that the index's offsets refer to: its content encoding undone where the bytes have it (some
+ * bodies declare one that they do not have). @throws where the encoding is broken
+ */
 export function readDecodedHecBody(
   directory: string,
   body: HecBody,
 ): Uint8Array {
   const bytes = readHecBody(directory, body);
-  if (body.content_encoding === "gzip") return gunzipSync(bytes);
-  if (body.content_encoding === "deflate") return inflateSync(bytes);
+  if (body.content_encoding === "gzip" && bytes[0] === 0x1f) {
+    return gunzipSync(bytes);
+  }
+  if (body.content_encoding === "deflate") {
+    return bytes[0] === 0x78 ? inflateSync(bytes) : inflateRawSync(bytes);
+  }
   return bytes;
 }
 
