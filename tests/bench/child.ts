@@ -55,9 +55,10 @@ export class Child implements AsyncDisposable {
 
   /** Sends one JSON line and reads one. */
   async ask<T>(command: unknown): Promise<T> {
+    // Where it has ended, reading says why.
     await this.#input.write(
       new TextEncoder().encode(JSON.stringify(command) + "\n"),
-    );
+    ).catch(() => {});
     return JSON.parse(await this.line());
   }
 

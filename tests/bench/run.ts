@@ -185,7 +185,7 @@ export class Bench implements AsyncDisposable {
     });
     const after = this.#used();
     const waited = of === undefined ? sinks : of.flatMap((i) => sinks[i] ?? []);
-    for (const sink of waited) check(this.kind, sink, load.total);
+    for (const sink of waited) this.#check(sink, load.total);
     const seconds =
       (Math.max(...waited.map((s) => s.lastAt)) - load.startedAt) / 1e6;
     const million = load.events / 1e6;
@@ -203,6 +203,16 @@ export class Bench implements AsyncDisposable {
       rss: peakRss(this.relay.pid),
       lagReads: this.kind === "hecate" ? await lagReads(this.port) : 0,
     };
+  }
+
+  /** @throws unless a destination has each event exactly once and in order. */
+  #check(sink: SinkReport, events: number): void {
+    const { repeated, misplaced } = sink;
+    if (sink.events === events && repeated === 0 && misplaced === 0) return;
+    throw new Error(
+      `${this.kind}: ${events} events were acknowledged, a sink counted ${sink.events} ` +
+        `(${repeated} repeated, ${misplaced} lost or swapped)\n${this.relay.complaint}`,
+    );
   }
 
   /** Sends the sinks a command. */
@@ -238,16 +248,4 @@ export interface Figures {
   readonly rss: number;
   /** Segments read back from KV since the relay's start. */
   readonly lagReads: number;
-}
-
-/** @throws unless a destination has each event exactly once and in order. */
-function check(kind: Kind, sink: SinkReport, events: number): void {
-  if (
-    sink.events !== events || sink.repeated !== 0 || sink.misplaced !== 0
-  ) {
-    throw new Error(
-      `${kind}: ${events} events were acknowledged, a sink counted ${sink.events} ` +
-        `(${sink.repeated} repeated, ${sink.misplaced} lost or swapped)`,
-    );
-  }
 }
