@@ -1,17 +1,81 @@
-/** How a connection to a destination is opened: which API can honour which setting on which Deno. */
+/**
+ * How a connection to a destination is opened: which API can honour which setting on which Deno.
+ *
+ * Native sockets (rustls) are the rule: least CPU, precise reasons, the same on 2.5 and 2.9. They trust a CA bundle beside
+ * the public roots, show a client certificate (not together with another server name or a proxy), and always check chain,
+ * date and name. `node:tls` does what they cannot: no verification, a pin, and, on 2.9, the certificates whose shape
+ * rustls refuses (self-signed CA:TRUE, common name only, X.509 v1) once a CA bundle vouches for them. Where verification
+ * is needed, `node:tls` of Deno before 2.9 is never used: it checks no host name.
+ */
 
-/** What a connector's `tls_*` settings become. */
-export interface TlsSettings {
-  /** False: any certificate is taken (a lasting warning). A pin still holds. */
-  readonly verify: boolean;
-  /** PEM text of the authorities (or self-signed certificates) to trust. */
-  readonly caBundle?: string;
-  /** PEM text; certificate and key go together. */
-  readonly clientCert?: string;
-  readonly clientKey?: string;
-  readonly clientKeyPassphrase?: string;
-  /** The name asked for (SNI) and looked for in the certificate, in place of the URL's host. */
-  readonly serverName?: string;
-  /** SHA-256 of the server certificate (DER), hex, `sha256:` and colons allowed; replaces trust in an authority. */
-  readonly pin?: string;
+import { type DialPlan, dialPlan, type TlsSettings } from "./dial_plan.ts";
+import type { HttpTarget } from "./http_client.ts";
+import { nativeTls, plainTcp, type Sockets } from "./tls_native.ts";
+import { dialNodeTls } from "./tls_node.ts";
+import { texts } from "./transport_fault.ts";
+import type { Wire } from "./wire.ts";
+
+export type { TlsSettings } from "./dial_plan.ts";
+
+/** Opens one connection, TLS done and certificate judged. The signal closes what is half open. */
+export type Dial = (signal: AbortSignal) => Promise<Wire>;
+
+/** Certificates that rustls refuses by their shape, whoever vouches for them. */
+const ODD_SHAPE =
+  /CaUsedAsEndEntity|not valid for any names|UnsupportedCertVersion/;
+/** The way to a target. Offline. @throws {TypeError} when this Deno cannot honour the settings. */
+export function dialer(target: HttpTarget, sockets: Sockets): Dial {
+  const plan = dialPlan(target);
+  if (target.url.protocol === "http:") {
+    return (signal) => plainTcp(plan.proxy ?? target.url, sockets, signal);
+  }
+  const isOld = olderThan29(sockets.version);
+  const unchecked = !plan.verify || plan.pin !== undefined;
+  const isSplit = plan.serverName !== undefined || plan.proxy !== undefined;
+  if (isOld) refuseOnOld(plan, target.tls, { unchecked, isSplit });
+  if (unchecked || (plan.client !== undefined && isSplit)) {
+    return (signal) => dialNodeTls(plan, signal);
+  }
+  let isOdd = false;
+  return async (signal) => {
+    if (isOdd) return await dialNodeTls(plan, signal);
+    try {
+      return await nativeTls(plan, sockets, signal);
+    } catch (error) {
+      if (
+        isOld || plan.caCerts.length === 0 || signal.aborted ||
+        !ODD_SHAPE.test(texts(error))
+      ) throw error;
+      const wire = await dialNodeTls(plan, signal);
+      isOdd = true;
+      return wire;
+    }
+  };
+}
+
+/** Never ignore a setting that an older Deno cannot honour. */
+function refuseOnOld(
+  plan: DialPlan,
+  tls: TlsSettings,
+  { unchecked, isSplit }: { unchecked: boolean; isSplit: boolean },
+): void {
+  const needs = (what: string) =>
+    new TypeError(`${what} needs Deno 2.9 or newer; this one is older.`);
+  if (plan.client !== undefined && unchecked) {
+    throw needs("A client certificate with a pin or without verification");
+  }
+  if (plan.client !== undefined && isSplit) {
+    throw needs("A client certificate with a server name or through a proxy");
+  }
+  if (plan.proxy !== undefined && unchecked) {
+    throw needs("A pin or no verification through a proxy");
+  }
+  if (tls.clientKey?.includes("Proc-Type: 4,ENCRYPTED")) {
+    throw needs("A client key encrypted in the older form");
+  }
+}
+
+function olderThan29(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major < 2 || (major === 2 && minor < 9);
 }

@@ -1,0 +1,110 @@
+/** What it takes to open a connection, worked out once from a target's settings. */
+
+import type { HttpTarget } from "./http_client.ts";
+
+/** What a connector's `tls_*` settings become. */
+export interface TlsSettings {
+  /** False: any certificate is taken (a lasting warning). A pin still holds. */
+  readonly verify: boolean;
+  /** PEM text of the authorities (or self-signed certificates) to trust, beside the public ones. */
+  readonly caBundle?: string;
+  /** PEM text; certificate and key go together. */
+  readonly clientCert?: string;
+  readonly clientKey?: string;
+  readonly clientKeyPassphrase?: string;
+  /** The name asked for (SNI) and looked for in the certificate, in place of the URL's host. */
+  readonly serverName?: string;
+  /** SHA-256 of the server certificate (DER), hex, `sha256:` and colons allowed; replaces trust in an authority. */
+  readonly pin?: string;
+}
+
+/** What a dial needs, worked out once. */
+export interface DialPlan {
+  readonly host: string;
+  readonly port: number;
+  readonly proxy: URL | undefined;
+  readonly serverName: string | undefined;
+  readonly caCerts: readonly string[];
+  readonly client: { readonly cert: string; readonly key: string } | undefined;
+  readonly passphrase: string | undefined;
+  readonly verify: boolean;
+  /** 64 hex digits. */
+  readonly pin: string | undefined;
+}
+
+export const ALPN: readonly string[] = ["http/1.1"];
+
+const PEM_CERTIFICATE =
+  /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+
+/** Checks the settings' shape. @throws {TypeError} a sentence for the operator */
+export function dialPlan({ url, tls, proxy }: HttpTarget): DialPlan {
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new TypeError(`${url.protocol} is not http: or https:`);
+  }
+  const via = proxy === "none" ? undefined : proxy;
+  if (via !== undefined && via.protocol !== "http:") {
+    throw new TypeError(
+      `A proxy of kind ${via.protocol} is not supported; use http://host:port.`,
+    );
+  }
+  const caCerts = tls.caBundle?.match(PEM_CERTIFICATE) ?? [];
+  if (tls.caBundle !== undefined && caCerts.length === 0) {
+    throw new TypeError(
+      "The CA bundle is not PEM. It begins with -----BEGIN CERTIFICATE-----",
+    );
+  }
+  if ((tls.clientCert === undefined) !== (tls.clientKey === undefined)) {
+    throw new TypeError("Client certificate and client key go together.");
+  }
+  const encrypted = tls.clientKey?.includes("ENCRYPTED") ?? false;
+  if (encrypted && tls.clientKeyPassphrase === undefined) {
+    throw new TypeError("The client key is encrypted: it needs a passphrase.");
+  }
+  const pin = tls.pin?.replace(/^sha256:/i, "").replaceAll(":", "")
+    .toLowerCase();
+  if (pin !== undefined && !/^[0-9a-f]{64}$/.test(pin)) {
+    throw new TypeError("The pin is not sha256: and 64 hex digits.");
+  }
+  const host = hostname(url);
+  return {
+    host,
+    port: portOf(url),
+    proxy: via,
+    serverName: tls.serverName === host ? undefined : tls.serverName,
+    caCerts,
+    client: tls.clientCert === undefined || tls.clientKey === undefined
+      ? undefined
+      : { cert: tls.clientCert, key: tls.clientKey },
+    passphrase: encrypted ? tls.clientKeyPassphrase : undefined,
+    verify: tls.verify,
+    pin,
+  };
+}
+
+/** The client's certificate and its key, deciphered where it is encrypted. @throws what `node:crypto` says */
+export async function clientKeyPair(
+  { client, passphrase }: DialPlan,
+): Promise<{ cert?: string; key?: string }> {
+  if (client === undefined || passphrase === undefined) return client ?? {};
+  const { createPrivateKey } = await import("node:crypto");
+  try {
+    const key = createPrivateKey({ key: client.key, passphrase });
+    return {
+      cert: client.cert,
+      key: String(key.export({ type: "pkcs8", format: "pem" })),
+    };
+  } catch (cause) {
+    throw new Error("Unable to decode key", { cause });
+  }
+}
+
+/** The host without the brackets of IPv6. */
+export function hostname(url: Pick<URL, "hostname">): string {
+  return url.hostname.replace(/^\[|\]$/g, "");
+}
+
+/** The port, the scheme's own where none is written. */
+export function portOf(url: URL): number {
+  return Number(url.port || (url.protocol === "https:" ? 443 : 80));
+}

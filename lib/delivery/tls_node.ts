@@ -1,0 +1,121 @@
+/** TLS over `node:tls`, for what native sockets cannot do; `tls.ts` decides when. Loaded on demand. */
+
+import type { Socket } from "node:net";
+import { tunnel } from "./proxy.ts";
+import { ALPN, clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
+import { TransportError } from "./transport_error.ts";
+import { nodeWire, type Wire } from "./wire.ts";
+
+/**
+ * Connects, shakes hands and judges the certificate: by its pin where there is one, else by chain, date and name, else
+ * (verification off) not at all.
+ */
+export async function dialNodeTls(
+  plan: DialPlan,
+  signal: AbortSignal,
+): Promise<Wire> {
+  const { connect, rootCertificates } = await import("node:tls");
+  const isChecked = plan.verify && plan.pin === undefined;
+  const name = plan.serverName ?? plan.host;
+  const under = plan.proxy === undefined
+    ? { host: plan.host, port: plan.port }
+    : { socket: await throughProxy(plan, plan.proxy, signal) };
+  const socket = connect({
+    ...under,
+    // SNI takes names only (RFC 6066 §3); an address is checked by `host`.
+    ...(isAddress(name) ? { host: name } : { servername: name }),
+    ...await clientKeyPair(plan),
+    ...(isChecked && plan.caCerts.length > 0
+      ? { ca: [...rootCertificates, ...plan.caCerts] }
+      : {}),
+    rejectUnauthorized: isChecked,
+    ALPNProtocols: [...ALPN],
+    minVersion: "TLSv1.2",
+  });
+  socket.setNoDelay();
+  try {
+    await settled(socket, "secureConnect", signal);
+    if (plan.pin !== undefined) {
+      const seen = await sha256(socket.getPeerCertificate().raw);
+      if (seen !== plan.pin) {
+        throw new TransportError(
+          "tls_pin",
+          `The certificate of ${plan.host}:${plan.port} is not the pinned one: its SHA-256 is ${seen}.`,
+        );
+      }
+    }
+    if (socket.destroyed) throw new Error("connection closed");
+    return nodeWire(socket);
+  } catch (error) {
+    socket.on("error", () => {}); // what follows a failure that is already known
+    socket.destroy();
+    throw error;
+  }
+}
+
+async function throughProxy(
+  plan: DialPlan,
+  proxy: URL,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const { connect } = await import("node:net");
+  const socket = connect({
+    host: hostname(proxy),
+    port: Number(proxy.port || 80),
+  });
+  try {
+    await settled(socket, "connect", signal);
+    const wire = nodeWire(socket);
+    const stop = () => wire.close();
+    signal.addEventListener("abort", stop);
+    try {
+      await tunnel(wire, plan, proxy);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+    return wire.release();
+  } catch (error) {
+    socket.on("error", () => {});
+    socket.destroy();
+    throw error;
+  }
+}
+
+/** Waits for an event; rejects with the socket's error, its end, or the signal's reason. */
+function settled(
+  socket: Socket,
+  event: "connect" | "secureConnect",
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const finish = (error?: unknown) => {
+      socket.off(event, onEvent);
+      socket.off("error", finish);
+      socket.off("close", onClose);
+      signal.removeEventListener("abort", onAbort);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const onEvent = () => finish();
+    const onClose = () => finish(new Error("connection closed"));
+    const onAbort = () => finish(signal.reason);
+    if (signal.aborted) return reject(signal.reason);
+    socket.on(event, onEvent);
+    socket.on("error", finish);
+    socket.on("close", onClose);
+    signal.addEventListener("abort", onAbort);
+  });
+}
+
+async function sha256(bytes: Uint8Array | undefined): Promise<string> {
+  if (bytes === undefined) return "unknown";
+  const digest = await crypto.subtle.digest("SHA-256", bytes.slice());
+  return Array.from(
+    new Uint8Array(digest),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+function isAddress(host: string): boolean {
+  return /^[\d.]+$/.test(host) || host.includes(":");
+}
