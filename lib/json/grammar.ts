@@ -5,6 +5,7 @@
  * `FAULT` with `faultAt` and `reason` set. Hot: each byte of every request goes through here once.
  */
 
+import { literalEnd } from "./literals.ts";
 import { characterEnd } from "./utf8.ts";
 
 /** What the methods of `Grammar` return in place of an offset where the text is wrong. */
@@ -13,19 +14,10 @@ export const FAULT = -1;
 // Not imported from a shared file: V8 folds a module's own constants, and not those of another module.
 const QUOTE = 0x22,
   COMMA = 0x2c,
-  MINUS = 0x2d,
-  DOT = 0x2e,
-  ZERO = 0x30,
-  NINE = 0x39,
   COLON = 0x3a,
-  UPPER_E = 0x45,
   LEFT_BRACKET = 0x5b,
   BACKSLASH = 0x5c,
   RIGHT_BRACKET = 0x5d,
-  LOWER_E = 0x65,
-  LOWER_F = 0x66,
-  LOWER_N = 0x6e,
-  LOWER_T = 0x74,
   LOWER_U = 0x75,
   LEFT_BRACE = 0x7b,
   RIGHT_BRACE = 0x7d,
@@ -44,10 +36,6 @@ PLAIN[BACKSLASH] = 0;
 /** 1 for what may follow a backslash, save `u`. */
 const ESCAPE = bytesOf('"\\/bfnrt');
 const HEX = bytesOf("0123456789abcdefABCDEF");
-
-const TRUE = [0x74, 0x72, 0x75, 0x65],
-  FALSE = [0x66, 0x61, 0x6c, 0x73, 0x65],
-  NULL = [0x6e, 0x75, 0x6c, 0x6c];
 
 /** Levels of nesting that one word of the stack holds. */
 const LEVELS = 31;
@@ -162,8 +150,8 @@ export class Grammar {
           continue;
         }
       } else {
-        at = this.scalar(at, byte);
-        if (at < 0) return FAULT;
+        at = literalEnd(bytes, at, byte);
+        if (at < 0) return this.fault(~at, "not a JSON value");
       }
       // A value ended before `at`.
       for (;;) {
@@ -208,21 +196,11 @@ export class Grammar {
     return at < length && bytes[at] as number <= SPACE ? this.space(at) : at;
   }
 
-  /** Reads the rest of a string; `start` is behind the opening quote. */
+  /** Reads the rest of a short string, a name; `start` is behind the opening quote. */
   string(start: number): number {
-    const bytes = this.bytes, length = bytes.length, view = this.#view;
-    const last = length - 3;
+    const bytes = this.bytes, length = bytes.length;
     let at = start;
     for (;;) {
-      while (at < last) {
-        const word = view.getInt32(at, LITTLE_ENDIAN);
-        if (
-          (word + 0x60606060 & (word ^ 0x22222222) + 0x7f7f7f7f &
-            (word ^ 0x5c5c5c5c) + 0x7f7f7f7f & ~word & HIGH_BITS) !==
-            HIGH_BITS
-        ) break;
-        at += 4;
-      }
       while (at < length && PLAIN[bytes[at] as number] === 1) at++;
       if (at < length && bytes[at] === QUOTE) return at + 1;
       at = this.special(at);
@@ -255,68 +233,6 @@ export class Grammar {
   character(start: number): number {
     const end = characterEnd(this.bytes, start, this.bytes.length);
     return end < 0 ? this.fault(~end, "invalid UTF-8") : end;
-  }
-
-  /** Reads a number or a word. */
-  scalar(start: number, first: number): number {
-    if (first === MINUS || first >= ZERO && first <= NINE) {
-      return this.number(start);
-    }
-    if (first === LOWER_T) return this.word(start, TRUE);
-    if (first === LOWER_F) return this.word(start, FALSE);
-    if (first === LOWER_N) return this.word(start, NULL);
-    return this.fault(start, "unexpected byte");
-  }
-
-  /** Reads `word`. One that is spelt otherwise, or cut, is wrong from its first byte. */
-  word(start: number, word: readonly number[]): number {
-    const bytes = this.bytes;
-    const end = start + word.length;
-    for (let at = start; at < end; at++) {
-      if (at >= bytes.length || bytes[at] !== word[at - start]) {
-        return this.fault(start, "an unknown word");
-      }
-    }
-    return end;
-  }
-
-  /** Reads a number. */
-  number(start: number): number {
-    const bytes = this.bytes, length = bytes.length;
-    let at = start;
-    if (bytes[at] === MINUS) at++;
-    const first = at < length ? bytes[at] as number : END;
-    if (first < ZERO || first > NINE) return this.fault(at, "a bad number");
-    at++;
-    let byte = at < length ? bytes[at] as number : END;
-    if (first !== ZERO) {
-      while (byte >= ZERO && byte <= NINE) {
-        at++;
-        byte = at < length ? bytes[at] as number : END;
-      }
-    }
-    if (byte === DOT) {
-      at = this.digits(at + 1);
-      if (at < 0) return FAULT;
-      byte = at < length ? bytes[at] as number : END;
-    }
-    if (byte === UPPER_E || byte === LOWER_E) {
-      at++;
-      const sign = at < length ? bytes[at] : END;
-      return this.digits(sign === 0x2b || sign === MINUS ? at + 1 : at);
-    }
-    return at;
-  }
-
-  /** Reads one or more digits. */
-  digits(start: number): number {
-    const bytes = this.bytes, length = bytes.length;
-    let at = start;
-    while (
-      at < length && bytes[at] as number >= ZERO &&
-      bytes[at] as number <= NINE
-    ) at++;
-    return at === start ? this.fault(at, "a bad number") : at;
   }
 }
 

@@ -8,61 +8,11 @@
 
 import { scanBody } from "../../lib/json/scanner.ts";
 import { SpanTable } from "../../lib/json/spans.ts";
+import { envelope, seeded } from "./event.ts";
 
 const ROUNDS = 7;
 const EVENTS = 100;
 const seconds = Number(Deno.args[0] ?? "0.4");
-
-/** One envelope; `n` moves the values that differ from event to event in life. */
-function envelope(n: number): string {
-  const hex = (salt: number, length: number) => {
-    let state = (n * 2_654_435_761 + salt * 40_503) >>> 0, text = "";
-    while (text.length < length) {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      text += (state >>> 8).toString(16).padStart(6, "0");
-    }
-    return text.slice(0, length);
-  };
-  const event = {
-    metadata: {
-      version: "1.1.0",
-      uid: hex(1, 32),
-      product: { name: "Hecate Bench", vendor_name: "Example Corp" },
-    },
-    time: 1_741_824_000_123 + n,
-    class_uid: 6003,
-    category_uid: 6,
-    activity_id: 1,
-    type_uid: 600301,
-    severity_id: n % 6,
-    actor: {
-      user: { uid: hex(2, 16), name: `user${n % 50}@example.com` },
-      session: { uid: hex(3, 24) },
-    },
-    api: {
-      operation: "ListObjects",
-      service: { name: "storage.example.com" },
-      request: { uid: hex(4, 32) },
-    },
-    src_endpoint: {
-      ip: `10.${n % 256}.${n % 199}.${n % 97}`,
-      port: 1024 + n % 60_000,
-    },
-    status_id: 1,
-    message: `Request ${
-      hex(5, 8)
-    } read 12 objects of \\\\store\\${n} in 0.125 s`,
-    unmapped: { tokens: [1, 2, 3.5], cached: true, region: null },
-  };
-  return JSON.stringify({
-    time: 1_741_824_000.123,
-    host: "gateway-01",
-    source: "bench",
-    sourcetype: "ocsf:json",
-    index: "security",
-    event,
-  });
-}
 
 interface Contender {
   readonly name: string;
@@ -71,7 +21,8 @@ interface Contender {
 }
 
 const encoder = new TextEncoder();
-const lines = Array.from({ length: EVENTS }, (_, n) => envelope(n));
+const random = seeded(3);
+const lines = Array.from({ length: EVENTS }, (_, n) => envelope(random, 0, n));
 const body = encoder.encode(lines.join("\n") + "\n");
 const single = encoder.encode(lines[0]);
 const parts = lines.map((line) => encoder.encode(line));
