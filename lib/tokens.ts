@@ -1,0 +1,234 @@
+/**
+ * Ingest tokens: what a producer shows. Only SHA-256 hashes are held; the values are gone once `parseTokens` returns.
+ *
+ * `HECATE_TOKENS` comes in two forms: `name=value` pairs, comma separated (a value alone is named `default`), or a
+ * JSON array of objects with options. YAML's `tokens:` is the second form, already parsed (`readTokens`).
+ */
+
+import { createHash, timingSafeEqual } from "node:crypto";
+
+/** Whose dialect a producer is answered in: Splunk's or CrowdStrike's. */
+export type Face = "splunk" | "ngsiem";
+
+/** What fills in for members that an event lacks. Plain text. */
+export interface TokenDefaults {
+  readonly host?: string;
+  readonly source?: string;
+  readonly sourcetype?: string;
+  readonly index?: string;
+}
+
+/** One producer's token. */
+export interface IngestToken {
+  /** The producer's name, as logs and books show it. */
+  readonly name: string;
+  /** SHA-256 of the value's UTF-8 bytes. */
+  readonly hash: Uint8Array;
+  /** Fixes the dialect; without it the scheme decides. */
+  readonly face?: Face;
+  /** `?token=` is allowed. */
+  readonly query: boolean;
+  readonly disabled: boolean;
+  readonly defaults: TokenDefaults;
+  /** Names that `index` may have; absent: any. */
+  readonly indexes?: ReadonlySet<string>;
+}
+
+/** What a setting of tokens says. With `faults`, `tokens` holds the ones without a fault. */
+export interface ParsedTokens {
+  readonly tokens: readonly IngestToken[];
+  /** One sentence each, without any token value. */
+  readonly faults: readonly string[];
+}
+
+const OPTIONS: ReadonlySet<string> = new Set([
+  "name",
+  "value",
+  "sha256",
+  "face",
+  "query",
+  "disabled",
+  "ack",
+  "host",
+  "source",
+  "sourcetype",
+  "index",
+  "indexes",
+]);
+const MAX_NAME = 64;
+/** Header values are visible ASCII here: nothing else survives every client and proxy. */
+const VISIBLE = /^[\x21-\x7e]+$/;
+const NAME = /^[^\p{Cc}\p{Cs}=,]+$/u;
+
+/** SHA-256 of a token's UTF-8 bytes. */
+export function hashToken(value: string): Uint8Array {
+  return createHash("sha256").update(value).digest();
+}
+
+/** True when both hashes are the same; takes the same time wherever they differ. */
+export function hashesEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && timingSafeEqual(one, other);
+}
+
+/** The token with this value, or undefined. Looks at every token whatever it finds, so that time tells nothing. */
+export function findToken(
+  tokens: readonly IngestToken[],
+  value: string,
+): IngestToken | undefined {
+  const hash = hashToken(value);
+  let found: IngestToken | undefined;
+  for (const token of tokens) {
+    if (hashesEqual(token.hash, hash)) found = token;
+  }
+  return found;
+}
+
+/** Reads `HECATE_TOKENS`. Blank text is no token and no fault. */
+export function parseTokens(text: string): ParsedTokens {
+  const trimmed = text.trim();
+  if (trimmed === "") return { tokens: [], faults: [] };
+  if (!trimmed.startsWith("[")) {
+    const pairs = trimmed.split(",").map((part) => part.trim())
+      .filter((part) => part !== "").map((part) => {
+        const at = part.indexOf("=");
+        return at < 0
+          ? { name: "default", value: part }
+          : { name: part.slice(0, at).trim(), value: part.slice(at + 1) };
+      });
+    return readTokens(pairs);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(trimmed);
+  } catch {
+    // The parser's own message may quote the text, and the text holds secrets.
+    return { tokens: [], faults: ["is not a valid JSON array"] };
+  }
+  return readTokens(value);
+}
+
+/** Reads the list form, already parsed (JSON or YAML). */
+export function readTokens(list: unknown): ParsedTokens {
+  if (!Array.isArray(list)) return { tokens: [], faults: ["is not a list"] };
+  const tokens: IngestToken[] = [];
+  const faults: string[] = [];
+  list.forEach((entry: unknown, place) => {
+    const own: string[] = [];
+    const token = readToken(entry, own);
+    const name = token?.name ?? `number ${place + 1}`;
+    for (const fault of own) faults.push(`token ${name}: ${fault}`);
+    if (token === undefined || own.length > 0) return;
+    if (tokens.some((other) => other.name === token.name)) {
+      faults.push(`token ${name}: the name is used twice`);
+    } else if (tokens.some((other) => hashesEqual(other.hash, token.hash))) {
+      faults.push(`token ${name}: another token has the same value`);
+    } else tokens.push(token);
+  });
+  return { tokens, faults };
+}
+
+function readToken(entry: unknown, faults: string[]): IngestToken | undefined {
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
+    faults.push("is not an object");
+    return undefined;
+  }
+  const members = new Map<string, unknown>(Object.entries(entry));
+  for (const key of members.keys()) {
+    // An unknown name may be a secret in the wrong place: it is not repeated.
+    if (!OPTIONS.has(key)) {
+      faults.push(
+        `has an unknown option; known are ${[...OPTIONS].join(", ")}`,
+      );
+    }
+  }
+  const text = (key: string): string | undefined => {
+    const value = members.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === "string") return value;
+    faults.push(`${key} is not a string`);
+    return undefined;
+  };
+  const flag = (key: string): boolean => {
+    const value = members.get(key) ?? false;
+    if (typeof value === "boolean") return value;
+    faults.push(`${key} is neither true nor false`);
+    return false;
+  };
+  const name = text("name") ?? "default";
+  if (name.length > MAX_NAME || !NAME.test(name) || name.trim() !== name) {
+    faults.push(
+      `the name must have 1 to ${MAX_NAME} characters, none of them a comma, an equals sign or a control character`,
+    );
+    return undefined;
+  }
+  const hash = readHash(text("value"), text("sha256"), faults);
+  const face = text("face");
+  if (face !== undefined && face !== "splunk" && face !== "ngsiem") {
+    faults.push("face is neither splunk nor ngsiem");
+  }
+  if ((members.get("ack") ?? false) !== false) {
+    faults.push("ack is not offered yet: leave it out or set it to false");
+  }
+  const defaults: { -readonly [K in keyof TokenDefaults]: TokenDefaults[K] } =
+    {};
+  for (const key of ["host", "source", "sourcetype", "index"] as const) {
+    const value = text(key);
+    if (value !== undefined && value !== "") defaults[key] = value;
+  }
+  const indexes = readIndexes(members.get("indexes"), defaults.index, faults);
+  const query = flag("query"), disabled = flag("disabled");
+  return {
+    name,
+    hash: hash ?? new Uint8Array(32),
+    ...(face === "splunk" || face === "ngsiem" ? { face } : {}),
+    query,
+    disabled,
+    defaults,
+    ...(indexes === undefined ? {} : { indexes }),
+  };
+}
+
+function readHash(
+  value: string | undefined,
+  sha256: string | undefined,
+  faults: string[],
+): Uint8Array | undefined {
+  if ((value === undefined) === (sha256 === undefined)) {
+    faults.push("needs exactly one of value and sha256");
+  } else if (value !== undefined) {
+    if (VISIBLE.test(value)) return hashToken(value);
+    faults.push(
+      value === ""
+        ? "the value is empty"
+        : "the value has a space, a line break or a character outside ASCII",
+    );
+  } else if (sha256 !== undefined) {
+    if (/^[0-9a-fA-F]{64}$/.test(sha256)) {
+      return Uint8Array.from(
+        sha256.match(/../g) ?? [],
+        (pair) => parseInt(pair, 16),
+      );
+    }
+    faults.push("sha256 is not 64 hexadecimal digits");
+  }
+  return undefined;
+}
+
+function readIndexes(
+  value: unknown,
+  own: string | undefined,
+  faults: string[],
+): ReadonlySet<string> | undefined {
+  if (value === undefined || value === null) return undefined;
+  const isList = Array.isArray(value) && value.length > 0 &&
+    value.every((name) => typeof name === "string" && name !== "");
+  if (!isList) {
+    faults.push("indexes is not a list of names");
+    return undefined;
+  }
+  const indexes = new Set<string>(value);
+  if (own !== undefined && !indexes.has(own)) {
+    faults.push("index is not one of indexes");
+  }
+  return indexes;
+}

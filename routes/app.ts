@@ -1,0 +1,108 @@
+/** The relay's HTTP surface. HEC comes before Hono: its hot path pays for no routing and no middleware. */
+
+import { Hono } from "hono";
+import type { Clock } from "../lib/clock.ts";
+import type { EventLog } from "../lib/log/log.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { IngestToken } from "../lib/tokens.ts";
+import { mountHealth, type Readiness } from "./health.ts";
+import { mountHome } from "./home.ts";
+import type { BodyPatience } from "./ingest/deadlines.ts";
+import { HecIntake, type HecLimits } from "./ingest/hec.ts";
+import { findHecRoute } from "./ingest/hec_route.ts";
+import { mountProblems, problem } from "./problem.ts";
+import { type AppVariables, requestId } from "./request_id.ts";
+import { mountStatus } from "./status.ts";
+
+/** Paths with a fixed set of methods: all but HEC's. */
+const LOOKED_AT = ["/", "/healthz", "/readyz", "/api/v1/status"];
+/** 60 s without a byte, 10 minutes in all (interface §18). */
+const PATIENCE: BodyPatience = { idle: 60_000, total: 600_000 };
+
+export interface AppDeps {
+  readonly log: EventLog;
+  readonly tokens: readonly IngestToken[];
+  /** SHA-256 of the admin token (`hashToken`). Without it `/api` lets nobody in. */
+  readonly adminHash?: Uint8Array;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Bytes. */
+  readonly limits: HecLimits;
+  /** How long a body may take, in milliseconds. */
+  readonly patience?: BodyPatience;
+  /** The checks of `/readyz`. */
+  readonly readiness: Readiness;
+  /** False while no event may be taken although the log would. */
+  readonly accepts?: () => boolean;
+  /** What `/api/v1/status` answers. */
+  readonly status: () => Promise<unknown>;
+  /** Ids of requests. */
+  readonly uuid: () => string;
+  readonly version: string;
+}
+
+export interface App {
+  /** For `Deno.serve`. */
+  fetch(request: Request): Response | Promise<Response>;
+  /** For tests: a path or an address, as `fetch` takes them. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+  /** Envelopes taken with members that HEC does not know, since the start. */
+  unknownMembers(): number;
+  /** Ends the one timer. The server that uses `fetch` is its owner's to stop. */
+  close(): void;
+}
+
+/** Puts the surfaces together. Everything that is not HEC answers problems as JSON (RFC 9457) and carries an id. */
+export function createApp(deps: AppDeps): App {
+  const { log, tokens, clock, logger, limits } = deps;
+  const { patience = PATIENCE, accepts = () => true } = deps;
+  const hec = new HecIntake({
+    log,
+    tokens,
+    clock,
+    logger,
+    limits,
+    patience,
+    accepts,
+  });
+  const rest = new Hono<AppVariables>();
+  rest.use(requestId(deps.uuid));
+  rest.notFound((c) =>
+    problem(c, "not-found", "The relay has nothing at this address.")
+  );
+  rest.onError((error, c) => {
+    logger.log("error", "bug", "a request failed", {
+      request_id: c.get("requestId"),
+      "error.type": error.name,
+      stack: error.stack,
+    });
+    return problem(c, "unexpected", "The request was not carried out.");
+  });
+  mountHealth(rest, { clock, readiness: deps.readiness });
+  mountHome(rest, deps.version);
+  mountProblems(rest);
+  mountStatus(rest, deps);
+  for (const path of LOOKED_AT) {
+    rest.all(path, (c) =>
+      problem(
+        c,
+        "method-not-allowed",
+        `${c.req.method} is not offered here.`,
+        { Allow: "GET, HEAD" },
+      ));
+  }
+  function fetch(request: Request): Response | Promise<Response> {
+    const route = findHecRoute(request.url);
+    return route === undefined
+      ? rest.fetch(request)
+      : hec.handle(request, route);
+  }
+  return {
+    fetch,
+    async request(path, init) {
+      return await fetch(new Request(new URL(path, "http://relay"), init));
+    },
+    unknownMembers: () => hec.unknownMembers,
+    close: () => hec.close(),
+  };
+}

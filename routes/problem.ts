@@ -1,0 +1,41 @@
+/** Problems as HTTP replies (RFC 9457), and the page behind each problem's `type`. */
+
+import type { Context, Hono } from "hono";
+import { problemJson, PROBLEMS, type ProblemSlug } from "../lib/problem.ts";
+import { page } from "./page.ts";
+import type { AppVariables } from "./request_id.ts";
+
+/** The reply that a problem makes. */
+export function problem(
+  c: Context<AppVariables>,
+  slug: ProblemSlug,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const url = new URL(c.req.url);
+  const text = problemJson(slug, {
+    origin: url.origin,
+    detail,
+    instance: url.pathname,
+    requestId: c.get("requestId"),
+  });
+  return c.body(text, PROBLEMS[slug].status, {
+    "Content-Type": "application/problem+json",
+    "Cache-Control": "no-store",
+    ...headers,
+  });
+}
+
+/** Mounts `/problems/{slug}`. */
+export function mountProblems(app: Hono<AppVariables>): void {
+  app.get("/problems/:slug", (c) => {
+    const slug = c.req.param("slug");
+    if (!isSlug(slug)) return c.notFound();
+    const { title, status, help } = PROBLEMS[slug];
+    return page(c, title, [`HTTP ${status} · ${slug}`, help]);
+  });
+}
+
+function isSlug(text: string): text is ProblemSlug {
+  return Object.hasOwn(PROBLEMS, text);
+}
