@@ -1,0 +1,378 @@
+/**
+ * Splunk HTTP Event Collector: Enterprise and Cloud.
+ *
+ * Longer than its neighbours because a refusal may have stored a part of the batch: the answers are half of the file.
+ */
+
+import type { z } from "zod";
+import {
+  address,
+  group,
+  secret,
+  text,
+  withDefault,
+} from "../lib/config/fields.ts";
+import type {
+  ConnectorContext,
+  ConnectorType,
+  Outcome,
+  SetupReason,
+  TypeLimits,
+} from "../lib/connector.ts";
+import { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
+import {
+  classifyStatus,
+  type HttpReply,
+  retryAfter,
+  words,
+} from "../lib/delivery/http_sink.ts";
+import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
+import { scanBody } from "../lib/json/scanner.ts";
+import {
+  FIELDS,
+  HOST,
+  INDEX,
+  ROW,
+  SOURCE,
+  SOURCETYPE,
+  SpanTable,
+  WHOLE,
+} from "../lib/json/spans.ts";
+import { stringValue } from "../lib/json/strings.ts";
+import { event, fields, optional, seconds, template } from "../lib/template.ts";
+
+// Limits ----------------------------------------------------------------------------------------------------------
+
+const LIMITS: TypeLimits = {
+  // The seed's batch; Splunk itself counts bytes only.
+  events: 100,
+  mostEvents: 100_000,
+  bytes: 1_000_000,
+  // limits.conf [http_input] max_content_length, Enterprise's default.
+  mostBytes: 838_860_800,
+  // inputs.conf [http] maxEventSize, default 5 MB.
+  eventBytes: 5_000_000,
+};
+
+/** Splunk Cloud answers code 6 with number 0, not 413, to bodies above 5.2 to 6.0 MB (measured by ross/logit, 10.5). */
+const CLOUD_BODY_BYTES = 5_000_000;
+
+/** How long to send at half the rate after "approaching capacity", in milliseconds. */
+const SLOW_DOWN_MS = 30_000;
+
+// Settings --------------------------------------------------------------------------------------------------------
+
+const settings = group({
+  url: address({
+    title: "URL",
+    help:
+      "The collector's address. A base address gets `/services/collector/event`.",
+    example: "https://splunk.example.com:8088/services/collector/event",
+  }).refine(
+    (url) => !/\/services\/collector\/(?!event(\/|$)|$)/.test(url.pathname),
+    "Events go to /services/collector/event; leave out what comes after the port.",
+  ),
+  token: secret({
+    title: "Token",
+    help: "Settings > Data inputs > HTTP Event Collector.",
+    example: "11111111-2222-3333-4444-555555555555",
+  }),
+  index: withDefault(
+    text({
+      title: "Index",
+      help:
+        "For events whose producer names none; the token must allow it. Empty: the token's default index.",
+      empty: true,
+    }),
+    "arbitex",
+  ),
+  source: withDefault(
+    text({
+      title: "Source",
+      help: "`source` of events whose producer names none. Empty: left out.",
+      empty: true,
+    }),
+    "arbitex-platform",
+  ),
+  sourcetype: withDefault(
+    text({
+      title: "Source type",
+      help:
+        "`sourcetype` of events whose producer names none. Empty: left out.",
+      empty: true,
+    }),
+    "arbitex:audit",
+  ),
+});
+
+/** Checked settings of a Splunk connector. */
+export type SplunkSettings = z.infer<typeof settings>;
+
+// Wire format -----------------------------------------------------------------------------------------------------
+
+function envelope(settings: SplunkSettings, hostname: string) {
+  return template`{"time":${seconds}${optional(HOST, hostname)}${
+    optional(SOURCE, settings.source)
+  }${optional(SOURCETYPE, settings.sourcetype)}${
+    optional(INDEX, settings.index)
+  },"event":${event}${fields}}`;
+}
+
+/** An envelope that Splunk takes as it stands: `fields` and no event (a metric). */
+const asItCame = template`${event}`;
+
+// Request ---------------------------------------------------------------------------------------------------------
+
+const COLLECTOR = "/services/collector";
+
+function collectorUrl(given: URL): URL {
+  const url = new URL(given);
+  const path = url.pathname.replace(/\/+$/, "");
+  url.pathname = path.endsWith(COLLECTOR) || path.includes(`${COLLECTOR}/`)
+    ? path
+    : `${path}${COLLECTOR}/event`;
+  return url;
+}
+
+// Answers ---------------------------------------------------------------------------------------------------------
+
+/** What a collector says in JSON. */
+interface Answer {
+  readonly code: number | undefined;
+  readonly number: number | undefined;
+}
+
+function readAnswer(reply: HttpReply): Answer {
+  let json: unknown;
+  try {
+    json = JSON.parse(reply.text());
+  } catch {
+    // A web page or nothing: something in between answered.
+  }
+  const member = (name: string) => {
+    const value = typeof json === "object" && json !== null
+      ? Object.getOwnPropertyDescriptor(json, name)?.value
+      : undefined;
+    return Number.isSafeInteger(value) ? Number(value) : undefined;
+  };
+  return { code: member("code"), number: member("invalid-event-number") };
+}
+
+function held(
+  reason: SetupReason,
+  reply: HttpReply,
+  help: string,
+): Outcome {
+  return { kind: "held", reason, message: said(reply), help };
+}
+
+/** Status and the collector's own words. */
+function said(reply: HttpReply): string {
+  return `HTTP ${reply.status} ${words(reply)}`.trimEnd();
+}
+
+const REFUSED: Readonly<Record<number, string>> = {
+  1: "The token is disabled there. Enable it, or use another.",
+  2: "Splunk saw no usable token. Check SPLUNK_HEC_TOKEN.",
+  3: "Splunk wants the scheme Splunk before the token (Authorization: Splunk …). Something on the way changed the header.",
+  4: "Splunk does not know this token: another server's, or deleted.",
+};
+
+function judge(
+  reply: HttpReply,
+  batch: BatchBuffer,
+  index: string,
+  now: number,
+): Outcome {
+  const { code, number } = readAnswer(reply);
+  const { status } = reply;
+  if (status === 200 && code === 0) return { kind: "delivered" };
+  if (status === 200 && (code === 24 || code === 25)) {
+    // Taken all the same: sending it again would double it.
+    return {
+      kind: "delivered",
+      warning: said(reply),
+      slowDown: SLOW_DOWN_MS,
+    };
+  }
+  if (status === 400 && code !== undefined) {
+    return judgeBadRequest(code, number, reply, batch, index);
+  }
+  if (status === 503 && code === 9 && isPlace(number, batch)) {
+    const after = retryAfter(reply.headers, now);
+    return {
+      kind: "retry",
+      reason: "server",
+      message: said(reply),
+      pending: batch.places.slice(number),
+      ...after !== undefined && { after },
+    };
+  }
+  const outcome = classifyStatus(reply, now);
+  if (outcome === undefined) {
+    return {
+      kind: "retry",
+      reason: "unclear",
+      message: `${said(reply)} (no code 0)`,
+    };
+  }
+  const help = REFUSED[code ?? -1];
+  return outcome.kind === "held" && help !== undefined
+    ? { ...outcome, message: said(reply), help }
+    : outcome;
+}
+
+/** A 400 may have stored what stands before the event it names (measured, destinations §1.2). */
+function judgeBadRequest(
+  code: number,
+  number: number | undefined,
+  reply: HttpReply,
+  batch: BatchBuffer,
+  index: string,
+): Outcome {
+  const split = { kind: "split", message: said(reply) } as const;
+  switch (code) {
+    case 6:
+      if (number === 0 && batch.length > CLOUD_BODY_BYTES) {
+        return { ...split, reason: "too_large" };
+      }
+      return rejectedAt(number, reply, batch) ??
+        { ...split, reason: "rejected" };
+    case 12:
+    case 13:
+    case 15:
+      return rejectedAt(number, reply, batch) ??
+        { ...split, reason: "rejected" };
+    case 7:
+      return judgeIndex(number, reply, batch, index) ??
+        { ...split, reason: "rejected" };
+    case 10:
+    case 11:
+    case 28:
+      return held(
+        "config",
+        reply,
+        "The collector did not accept our channel. Something on the way drops X-Splunk-Request-Channel, or the token needs sticky sessions.",
+      );
+    case 14:
+      return { kind: "retry", reason: "unclear", message: said(reply) };
+    case 16:
+      return held("config", reply, "Take the token out of the address.");
+    case 21:
+    case 22:
+      return held("auth", reply, REFUSED[code === 21 ? 4 : 1] ?? "");
+    default:
+      return { ...split, reason: "rejected" };
+  }
+}
+
+function isPlace(
+  number: number | undefined,
+  batch: BatchBuffer,
+): number is number {
+  return number !== undefined && number >= 0 && number < batch.places.length;
+}
+
+/** Events before `number` are stored, it is bad, those after it were not looked at. */
+function rejectedAt(
+  number: number | undefined,
+  reply: HttpReply,
+  batch: BatchBuffer,
+): Outcome | undefined {
+  const at = isPlace(number, batch) ? batch.places[number] : undefined;
+  if (number === undefined || at === undefined) return undefined;
+  return {
+    kind: "rejected",
+    rejections: [{ at, reason: "rejected", message: said(reply) }],
+    pending: batch.places.slice(number + 1),
+  };
+}
+
+/** Code 7 names the event after the one whose index is not allowed. */
+function judgeIndex(
+  number: number | undefined,
+  reply: HttpReply,
+  batch: BatchBuffer,
+  index: string,
+): Outcome | undefined {
+  const position = number === undefined ? -1 : number - 1;
+  const used = isPlace(position, batch)
+    ? indexAt(batch, position)
+    : batch.places.length === 1
+    ? indexAt(batch, 0)
+    : undefined;
+  if (used === index) {
+    // What stands before it is stored; the next attempt begins with it and is held.
+    if (position > 0) {
+      return {
+        kind: "rejected",
+        rejections: [],
+        pending: batch.places.slice(position),
+      };
+    }
+    return held(
+      "config",
+      reply,
+      index === ""
+        ? "The token's default index does not exist. Set SPLUNK_HEC_INDEX, or correct the token."
+        : `The token may not write to index ${index}. Add it to the token's allowed indexes, or set SPLUNK_HEC_INDEX.`,
+    );
+  }
+  return rejectedAt(position, reply, batch);
+}
+
+/** The index that the event at a position of the body carries, "" for none. Read back from the body: this is rare. */
+function indexAt(batch: BatchBuffer, position: number): string {
+  const table = new SpanTable(batch.places.length);
+  scanBody(batch.body(), table);
+  const row = position * ROW + INDEX;
+  const start = table.words[row] ?? 0, end = table.words[row + 1] ?? 0;
+  return end > start ? stringValue(batch.bytes, start, end) : "";
+}
+
+/** An empty body proves address and token and brings no event. */
+function judgeEmpty(reply: HttpReply, outcome: Outcome) {
+  const { code } = readAnswer(reply);
+  if (outcome.kind === "delivered" || reply.status === 400 && code === 5) {
+    return {
+      ok: true,
+      detail: "The collector knows the token. No event was sent.",
+    };
+  }
+  const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
+  return { ok: false, detail: `${said(reply)}.${help}` };
+}
+
+// Type ------------------------------------------------------------------------------------------------------------
+
+/** Splunk HEC. */
+export const splunk: ConnectorType<SplunkSettings> = {
+  type: "splunk",
+  title: "Splunk (HTTP Event Collector)",
+  prefix: "SPLUNK_HEC",
+  limits: LIMITS,
+  settings,
+  open(settings: SplunkSettings, context: ConnectorContext) {
+    const body = envelope(settings, context.hostname);
+    const judgeReply = (reply: HttpReply, batch: BatchBuffer) =>
+      judge(reply, batch, settings.index, context.clock.now());
+    return openPostSink({
+      url: collectorUrl(settings.url),
+      limits: limitsOf(LIMITS, context.common),
+      headers: [
+        ["Authorization", `Splunk ${settings.token}`],
+        ["Content-Type", "application/json"],
+        ["X-Splunk-Request-Channel", context.uuid()],
+      ],
+      gzip: context.common.gzip ?? true,
+      fill(view, into) {
+        const isMetric = (view.flags & WHOLE) !== 0 &&
+          view.end(FIELDS) > view.start(FIELDS);
+        (isMetric ? asItCame : body).fill(view, into);
+      },
+      judge: judgeReply,
+      judgeEmpty: (reply) =>
+        judgeEmpty(reply, judgeReply(reply, new BatchBuffer(LIMITS))),
+    }, context);
+  },
+};

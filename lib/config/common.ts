@@ -1,0 +1,204 @@
+/** The settings that every type takes, declared once. */
+
+import type { z } from "zod";
+import { parsePin, readPem } from "./pem.ts";
+import type { CommonSettings, TypeLimits } from "../connector.ts";
+import {
+  choice,
+  count,
+  duration,
+  group,
+  optional,
+  path,
+  proxyAddress,
+  secretText,
+  size,
+  text,
+  toggle,
+  withDefault,
+} from "./fields.ts";
+
+/** The most that an operator may wait or let an attempt take: a day. */
+const DAY_MS = 86_400_000;
+
+/** Keys as in YAML; `<PREFIX>_<KEY>` in the environment. */
+export const COMMON = group({
+  format: optional(
+    choice({
+      title: "Format",
+      help:
+        "`native` sends the event's bytes as they came. (`ocsf` comes with a later release.)",
+    }, ["native"]),
+  ),
+  tls_verify: withDefault(
+    toggle({
+      title: "Verify the certificate",
+      help:
+        "`false` takes any certificate and is warned of at each start; a CA bundle or a pin is better.",
+    }),
+    "true",
+  ),
+  tls_ca_bundle: optional(
+    path({
+      title: "CA bundle",
+      help: "PEM file with the authorities to trust.",
+      example: "/etc/hecate/ca.pem",
+    }),
+  ),
+  tls_client_cert: optional(
+    path({
+      title: "Client certificate",
+      help: "PEM file; goes together with the key.",
+    }),
+  ),
+  tls_client_key: optional(
+    path({ title: "Client key", help: "PEM file; may be encrypted." }),
+  ),
+  tls_client_key_passphrase: optional(
+    secretText({
+      title: "Passphrase of the client key",
+      help: "Only for an encrypted key.",
+    }),
+  ),
+  tls_server_name: optional(
+    text({
+      title: "Server name",
+      help:
+        "The name asked for and looked for in the certificate, in place of the address's host.",
+    }),
+  ),
+  tls_pin: optional(
+    text({
+      title: "Pinned certificate",
+      help:
+        "SHA-256 of the server's certificate; it alone is then trusted, whoever signed it.",
+      example: "sha256:2a24…",
+    }),
+  ),
+  proxy: optional(
+    proxyAddress({
+      title: "Proxy",
+      help:
+        "`http://host:port`, or `none`. Absent: `HTTPS_PROXY` and `NO_PROXY` as usual, never for loopback.",
+    }),
+  ),
+  gzip: optional(
+    toggle({
+      title: "Compress",
+      help: "gzip for bodies over 1 KB. Absent: the type's own habit.",
+    }),
+  ),
+  batch_events: optional(
+    count({
+      title: "Events in a batch",
+      help: "A batch is sent when it holds this many.",
+    }, { least: 1 }),
+  ),
+  batch_bytes: optional(
+    size({
+      title: "Bytes in a batch",
+      help: "A batch is sent before it grows past this, before compression.",
+    }, { least: 1024 }),
+  ),
+  batch_wait: optional(
+    duration({
+      title: "Wait for company",
+      help: "How long an event may wait for a batch to fill.",
+    }, { most: DAY_MS }),
+  ),
+  timeout: optional(
+    duration({
+      title: "Time for an attempt",
+      help: "From the connection to the answer's last byte.",
+    }, { least: 10, most: DAY_MS }),
+  ),
+  enabled: withDefault(
+    toggle({
+      title: "Enabled",
+      help: "Only the value at the first start.",
+    }),
+    "true",
+  ),
+  start_from: withDefault(
+    choice({
+      title: "Start from",
+      help: "Where a connector without a place in the log begins.",
+    }, ["newest", "oldest"]),
+    "newest",
+  ),
+});
+
+/** What the schema makes of the text. */
+export type CommonInput = z.infer<typeof COMMON>;
+
+/** What holds where a connector says nothing: the relay's own settings. */
+export interface CommonDefaults {
+  readonly batchEvents: number;
+  readonly batchWait: number;
+  readonly timeout: number;
+}
+
+/**
+ * Reads the files that the settings name and fills in the defaults. `fault` gets a key and a sentence.
+ * @param limits the type's: what the relay's defaults must not pass, and what the operator must not.
+ */
+export function commonSettings(
+  input: CommonInput,
+  defaults: CommonDefaults,
+  limits: TypeLimits,
+  readFile: (path: string) => string,
+  fault: (key: string, sentence: string) => void,
+): CommonSettings {
+  const pem = (key: keyof CommonInput & `tls_${string}`, label: string) => {
+    const path = input[key];
+    return typeof path === "string"
+      ? readPem(path, label, readFile, (sentence) => fault(key, sentence))
+      : undefined;
+  };
+  const caBundle = pem("tls_ca_bundle", "CERTIFICATE");
+  const clientCert = pem("tls_client_cert", "CERTIFICATE");
+  const clientKey = pem("tls_client_key", "PRIVATE KEY");
+  for (
+    const [one, other] of [
+      ["tls_client_cert", "tls_client_key"],
+      ["tls_client_key", "tls_client_cert"],
+    ] as const
+  ) {
+    if (input[one] !== undefined && input[other] === undefined) {
+      fault(other, "It is missing: certificate and key go together.");
+    }
+  }
+  const pin = input.tls_pin === undefined
+    ? undefined
+    : parsePin(input.tls_pin, (sentence) => fault("tls_pin", sentence));
+  const most = (key: "batch_events" | "batch_bytes", limit: number) => {
+    if ((input[key] ?? 0) > limit) {
+      fault(key, `The most that the destination takes is ${limit}.`);
+    }
+  };
+  most("batch_events", limits.mostEvents);
+  most("batch_bytes", limits.mostBytes);
+  return {
+    format: input.format ?? "native",
+    tls: {
+      verify: input.tls_verify,
+      ...caBundle !== undefined && { caBundle },
+      ...clientCert !== undefined && { clientCert },
+      ...clientKey !== undefined && { clientKey },
+      ...input.tls_client_key_passphrase !== undefined &&
+        { clientKeyPassphrase: input.tls_client_key_passphrase },
+      ...input.tls_server_name !== undefined &&
+        { serverName: input.tls_server_name },
+      ...pin !== undefined && { pin },
+    },
+    ...input.proxy !== undefined && { proxy: input.proxy },
+    ...input.gzip !== undefined && { gzip: input.gzip },
+    batchEvents: input.batch_events ??
+      Math.min(defaults.batchEvents, limits.mostEvents),
+    ...input.batch_bytes !== undefined && { batchBytes: input.batch_bytes },
+    batchWait: input.batch_wait ?? defaults.batchWait,
+    timeout: input.timeout ?? defaults.timeout,
+    enabled: input.enabled,
+    startFrom: input.start_from,
+  };
+}

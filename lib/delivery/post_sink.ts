@@ -1,0 +1,177 @@
+/** The sink of every type that posts events to one address: a type brings its wire form and its judgement. */
+
+import type {
+  BatchLimits,
+  CommonSettings,
+  ConnectorContext,
+  Outcome,
+  Sink,
+  TestStep,
+  TypeLimits,
+} from "../connector.ts";
+import { type EventRun, EventView, type Segment } from "../event.ts";
+import {
+  ENVELOPE,
+  EVENT,
+  EVENT_KIND_SHIFT,
+  FLAGS,
+  OBJECT,
+  SpanTable,
+} from "../json/spans.ts";
+import { BatchBuffer } from "./batch_buffer.ts";
+import type { HttpExchange, HttpReply } from "./http_client.ts";
+import { TransportError } from "./http_client.ts";
+import { gzip, GZIP_ABOVE_BYTES, transportOutcome } from "./http_sink.ts";
+
+/** What stands between events that are lines or objects on lines. */
+export const LINE_FEED = Uint8Array.of(0x0a);
+
+/** What a type says about its requests. */
+export interface PostWire {
+  readonly url: URL;
+  readonly limits: BatchLimits;
+  /** Everything that every request carries; compression is added. */
+  readonly headers: readonly (readonly [string, string])[];
+  /** Whether bodies over 1 KB are compressed. */
+  readonly gzip: boolean;
+  /** Writes one event. Pure. */
+  fill(view: EventView, into: BatchBuffer): void;
+  /** The outcome of an answered attempt. */
+  judge(reply: HttpReply, batch: BatchBuffer): Outcome;
+  /** What the answer to an empty body says of address and credential. */
+  judgeEmpty(reply: HttpReply): Pick<TestStep, "ok" | "detail">;
+}
+
+/** A type's limits with what the operator set. */
+export function limitsOf(
+  type: TypeLimits,
+  common: CommonSettings,
+): BatchLimits {
+  return {
+    events: Math.min(common.batchEvents, type.mostEvents),
+    bytes: Math.min(common.batchBytes ?? type.bytes, type.mostBytes),
+    eventBytes: type.eventBytes,
+  };
+}
+
+/** Opens the sink. Events are joined by line feeds. */
+export function openPostSink(wire: PostWire, context: ConnectorContext): Sink {
+  return new PostSink(wire, context);
+}
+
+class PostSink implements Sink {
+  readonly limits: BatchLimits;
+  readonly #wire: PostWire;
+  readonly #context: ConnectorContext;
+  readonly #exchange: HttpExchange;
+  readonly #view = new EventView();
+
+  constructor(wire: PostWire, context: ConnectorContext) {
+    this.limits = wire.limits;
+    this.#wire = wire;
+    this.#context = context;
+    this.#exchange = context.http(wire.url);
+  }
+
+  encode(events: EventRun, into: BatchBuffer): void {
+    for (let place = 0; place < events.count; place++) {
+      into.begin(LINE_FEED);
+      this.#wire.fill(events.view(place, this.#view), into);
+      if (!into.end(place)) return;
+    }
+  }
+
+  async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
+    const reply = await this.#send(batch.body(), signal);
+    return reply instanceof TransportError
+      ? transportOutcome(reply)
+      : this.#wire.judge(reply, batch);
+  }
+
+  probe(signal: AbortSignal): Promise<Outcome> {
+    const batch = new BatchBuffer(this.limits);
+    batch.begin();
+    this.#wire.fill(testEvent(this.#context), batch);
+    batch.end(0);
+    return this.deliver(batch, signal);
+  }
+
+  async *test(signal: AbortSignal): AsyncIterable<TestStep> {
+    const { clock } = this.#context;
+    const began = clock.monotonic();
+    const reply = await this.#send(new Uint8Array(0), signal);
+    const ms = Math.round(clock.monotonic() - began);
+    const { host, protocol } = this.#wire.url;
+    const failed = reply instanceof TransportError ? stepOf(reply) : "login";
+    for (
+      const [name, detail] of [
+        ["address", `${host} was found.`],
+        ["connection", `${host} answers.`],
+        ["certificate", "The certificate is trusted."],
+      ] as const
+    ) {
+      if (name === "certificate" && protocol === "http:") continue;
+      if (name === failed) break;
+      yield { name, ok: true, ms: 0, detail };
+    }
+    yield reply instanceof TransportError
+      ? { name: failed, ok: false, ms, detail: reply.message }
+      : { name: failed, ms, ...this.#wire.judgeEmpty(reply) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#exchange[Symbol.asyncDispose]();
+  }
+
+  async #send(
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<HttpReply | TransportError> {
+    const { headers } = this.#wire;
+    const small = !this.#wire.gzip || body.length <= GZIP_ABOVE_BYTES;
+    try {
+      return await this.#exchange.send({
+        method: "POST",
+        headers: small ? headers : [...headers, ["Content-Encoding", "gzip"]],
+        body: small ? body : gzip(body),
+      }, signal);
+    } catch (error) {
+      if (error instanceof TransportError) return error;
+      throw error;
+    }
+  }
+}
+
+/** The step of a connection test at which an attempt without an answer stopped. */
+function stepOf(error: TransportError): TestStep["name"] {
+  if (error.reason === "dns") return "address";
+  return error.reason.startsWith("tls") || error.reason === "client_key"
+    ? "certificate"
+    : "connection";
+}
+
+/** One event that says it is a test, with an id of its own. */
+function testEvent({ clock, uuid }: ConnectorContext): EventView {
+  const bytes = new TextEncoder().encode(
+    `{"hecate.test":true,"id":${
+      JSON.stringify(uuid())
+    },"message":"Test event of Hecate: it shows that events arrive."}`,
+  );
+  const spans = new SpanTable(1);
+  spans.add();
+  spans.words[ENVELOPE + 1] = bytes.length;
+  spans.words[EVENT + 1] = bytes.length;
+  spans.words[FLAGS] = OBJECT << EVENT_KIND_SHIFT;
+  const segment: Segment = {
+    id: "0".repeat(20),
+    bytes,
+    spans: spans.words,
+    count: 1,
+    runs: [{ producer: "hecate", receivedAt: Math.floor(clock.now()) }],
+    lane: "test",
+    eventsBefore: 0,
+    bytesBefore: 0,
+    storedBytes: bytes.length,
+  };
+  return new EventView().at(segment, 0);
+}
