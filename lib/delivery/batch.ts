@@ -1,0 +1,310 @@
+/**
+ * A batch while it is being decided: each of its events is pending, delivered, refused or expired, never two of them
+ * and never none. The SIEM's answers are applied here; when to send, wait and settle is the dispatcher's.
+ */
+
+import type { DataReason, Outcome } from "../connector.ts";
+import { EventRun, EventView, type Segment } from "../event.ts";
+import type { BatchBuffer } from "./batch_buffer.ts";
+
+const PENDING = 0, DELIVERED = 1, REFUSED = 2, EXPIRED = 3;
+type State =
+  | typeof PENDING
+  | typeof DELIVERED
+  | typeof REFUSED
+  | typeof EXPIRED;
+
+/** Why an event was refused. */
+export interface Refusal {
+  readonly reason: DataReason;
+  readonly message: string;
+  /** The SIEM refused it; otherwise it has no wire form and was never sent. */
+  readonly sent: boolean;
+}
+
+/** An event to be laid aside. */
+export interface DeadEvent extends Refusal {
+  readonly segment: Segment;
+  readonly index: number;
+  /** How often it was sent. */
+  readonly attempts: number;
+}
+
+/** The batch's first events, decided and taken out of it. */
+export interface Settled {
+  readonly run: EventRun;
+  readonly delivered: number;
+  readonly expired: number;
+  readonly dead: readonly DeadEvent[];
+}
+
+/** Answers that end the sending for now. */
+export type Interruption = Extract<Outcome, { kind: "retry" | "held" }>;
+
+/** Events in log order, what became of each so far, and which go into the next attempt. Places count from 0. */
+export class Batch {
+  /** The events not settled yet. */
+  readonly run = new EventRun();
+  /** It can hold no more: newer events cannot join. */
+  full = false;
+  /** Some event was taken, or the test event was: a refusal is the event's own fault, not that of the settings. */
+  taken = false;
+  /** The last attempt's answer decided something. */
+  isProgress = false;
+  readonly #states: State[] = [];
+  /** Attempts that carried each event. */
+  readonly #tries: number[] = [];
+  #refusals = new Map<number, Refusal>();
+  /** What is to be sent, in order; each list goes into one attempt where it fits. */
+  #groups: number[][] = [];
+  /** What the attempt in hand carries. */
+  #group: number[] = [];
+
+  constructor(run: EventRun) {
+    this.extend(run);
+  }
+
+  get count(): number {
+    return this.run.count;
+  }
+
+  /** No event is pending. */
+  get isDecided(): boolean {
+    return this.#groups.length === 0;
+  }
+
+  /** How many events the SIEM itself refused. */
+  get refused(): number {
+    let refused = 0;
+    for (const { sent } of this.#refusals.values()) if (sent) refused++;
+    return refused;
+  }
+
+  /** The first of the SIEM's refusals, for its words. */
+  get firstRefusal(): Refusal | undefined {
+    return this.#refusals.values().find(({ sent }) => sent);
+  }
+
+  /** Newer events join; all that is pending goes as one. */
+  extend(run: EventRun): void {
+    for (const [place, segment] of run.segments.entries()) {
+      this.run.push(segment, run.indexes[place] ?? 0);
+      this.#states.push(PENDING);
+      this.#tries.push(0);
+    }
+    this.#regroup();
+  }
+
+  /** Asks again about what the SIEM refused: a probe after all of the batch was. */
+  reopen(): void {
+    for (const [place, { sent }] of this.#refusals) {
+      if (!sent) continue;
+      this.#states[place] = PENDING;
+      this.#refusals.delete(place);
+    }
+    this.#regroup();
+  }
+
+  /**
+   * Encodes the next attempt.
+   * @returns false when nothing is left to send.
+   * @throws what `encode` throws, which is a bug; nothing has changed then.
+   */
+  prepare(
+    encode: (run: EventRun, into: BatchBuffer) => void,
+    into: BatchBuffer,
+  ): boolean {
+    this.isProgress = false;
+    for (;;) {
+      const group = this.#groups[0];
+      if (group === undefined) return false;
+      const whole = group.length === this.count;
+      into.reset();
+      encode(whole ? this.run : this.run.pick(group), into);
+      if (into.count === 0) {
+        throw new TypeError("A connector encoded no event of a batch");
+      }
+      this.#groups.shift();
+      for (const { at, reason, message } of into.refusals) {
+        this.#refuse(placeAt(group, at), { reason, message, sent: false });
+      }
+      if (into.count < group.length) this.#leave(group, into.count);
+      if (into.empty) continue;
+      this.#group = group;
+      for (const at of into.places) {
+        const place = placeAt(group, at);
+        this.#tries[place] = (this.#tries[place] ?? 0) + 1;
+      }
+      return true;
+    }
+  }
+
+  /**
+   * Applies the answer to the attempt that `prepare` made.
+   * @returns the answer when sending must pause; undefined when it goes on at once.
+   * @throws {TypeError} when it names an event that was not sent: a bug; nothing has changed then.
+   */
+  apply(outcome: Outcome, sent: BatchBuffer): Interruption | undefined {
+    switch (outcome.kind) {
+      case "delivered":
+        this.#decide(sent, [], []);
+        return undefined;
+      case "rejected": {
+        const { rejections, pending = [] } = outcome;
+        this.#decide(sent, rejections, pending);
+        return rejections.length === 0 && pending.length === sent.places.length
+          ? { kind: "retry", reason: "unclear", message: UNCLEAR }
+          : undefined;
+      }
+      case "retry": {
+        const { rejections = [] } = outcome;
+        const refused = new Set(rejections.map(({ at }) => at));
+        const pending = outcome.pending ??
+          sent.places.filter((at) => !refused.has(at));
+        this.#decide(sent, rejections, pending);
+        return outcome;
+      }
+      case "split":
+        this.#split(sent, outcome);
+        return undefined;
+      case "held":
+        this.#decide(sent, [], sent.places);
+        return outcome;
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** The attempt ended without an answer: what it carried goes again. */
+  putBack(sent: BatchBuffer): void {
+    this.#decide(sent, [], sent.places);
+  }
+
+  /** Gives up what is not settled and came no later than `until` (milliseconds since the Unix epoch). */
+  expire(until: number): number {
+    let expired = 0;
+    const view = new EventView();
+    for (let place = 0; place < this.count; place++) {
+      const waits = this.#states[place] === PENDING ||
+        !this.taken && this.#refusals.get(place)?.sent === true;
+      if (!waits || this.run.view(place, view).receivedAt > until) continue;
+      this.#states[place] = EXPIRED;
+      this.#refusals.delete(place);
+      expired++;
+    }
+    if (expired > 0) {
+      this.#groups = this.#groups
+        .map((group) => group.filter((at) => this.#states[at] === PENDING))
+        .filter((group) => group.length > 0);
+    }
+    return expired;
+  }
+
+  /** Takes the decided events off the front. While nothing was taken, what the SIEM refused is not decided. */
+  settle(): Settled {
+    const open = this.#states.findIndex((state, place) =>
+      state === PENDING ||
+      state === REFUSED && !this.taken && this.#refusals.get(place)?.sent
+    );
+    const length = open === -1 ? this.count : open;
+    const run = new EventRun();
+    run.segments.push(...this.run.segments.splice(0, length));
+    run.indexes.push(...this.run.indexes.splice(0, length));
+    const tries = this.#tries.splice(0, length);
+    let delivered = 0, expired = 0;
+    const dead: DeadEvent[] = [];
+    for (const [place, state] of this.#states.splice(0, length).entries()) {
+      if (state === DELIVERED) delivered++;
+      else if (state === EXPIRED) expired++;
+      const refusal = this.#refusals.get(place);
+      const segment = run.segments[place], index = run.indexes[place];
+      if (!refusal || !segment || index === undefined) continue;
+      dead.push({ ...refusal, segment, index, attempts: tries[place] ?? 0 });
+    }
+    this.#renumber(length);
+    if (length > 0) this.full = false;
+    return { run, delivered, expired, dead };
+  }
+
+  #decide(
+    sent: BatchBuffer,
+    rejections: Extract<Outcome, { kind: "rejected" }>["rejections"],
+    pending: readonly number[],
+  ): void {
+    const open = new Set(sent.places);
+    for (const { at } of rejections) take(open, at);
+    for (const at of pending) take(open, at);
+    const group = this.#group;
+    for (const at of open) this.#states[placeAt(group, at)] = DELIVERED;
+    if (open.size > 0) this.taken = true;
+    this.isProgress = pending.length < sent.places.length;
+    for (const { at, reason, message } of rejections) {
+      this.#refuse(placeAt(group, at), { reason, message, sent: true });
+    }
+    if (pending.length > 0) {
+      const again = pending.map((at) => placeAt(group, at));
+      this.#groups.unshift(again.sort((a, b) => a - b));
+    }
+    this.#group = [];
+  }
+
+  #split(
+    sent: BatchBuffer,
+    { reason, message }: Extract<Outcome, { kind: "split" }>,
+  ): void {
+    const group = sent.places.map((at) => placeAt(this.#group, at));
+    this.#group = [];
+    if (group.length === 1) {
+      this.#refuse(placeAt(group, 0), { reason, message, sent: true });
+      return;
+    }
+    const half = Math.ceil(group.length / 2);
+    this.#groups.unshift(group.slice(0, half), group.slice(half));
+  }
+
+  #refuse(place: number, refusal: Refusal): void {
+    this.#states[place] = REFUSED;
+    this.#refusals.set(place, refusal);
+  }
+
+  /** What did not fit leaves the batch where it is its end, to come again with the next one; else it waits its turn. */
+  #leave(group: readonly number[], dealt: number): void {
+    const first = placeAt(group, dealt);
+    if (group.length - dealt < this.count - first) {
+      this.#groups.unshift(group.slice(dealt));
+      return;
+    }
+    this.run.segments.length = this.run.indexes.length = first;
+    this.#states.length = this.#tries.length = first;
+    this.full = true;
+  }
+
+  #regroup(): void {
+    const pending = [...this.#states.keys()]
+      .filter((place) => this.#states[place] === PENDING);
+    this.#groups = pending.length > 0 ? [pending] : [];
+  }
+
+  #renumber(gone: number): void {
+    if (gone === 0) return;
+    this.#groups = this.#groups.map((group) => group.map((at) => at - gone));
+    const kept = [...this.#refusals].filter(([place]) => place >= gone);
+    this.#refusals = new Map(kept.map(([place, why]) => [place - gone, why]));
+  }
+}
+
+const UNCLEAR = "The answer decided no event.";
+
+function placeAt(group: readonly number[], at: number): number {
+  const place = group[at];
+  if (place === undefined) {
+    throw new TypeError(`No event ${at} in an attempt of ${group.length}`);
+  }
+  return place;
+}
+
+function take(open: Set<number>, at: number): void {
+  if (!open.delete(at)) {
+    throw new TypeError(`The answer names event ${at}, which was not sent`);
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * The dead letter file: JSON lines for people and their tools, beside the copies in the store, which are the truth.
+ *
+ * Append only. One line a record: `timestamp`, `connector`, `error`, `event`, and only then what is ours to add.
+ */
+
+import { dirname } from "node:path";
+import {
+  EVENT,
+  FIELDS,
+  HOST,
+  INDEX,
+  type Member,
+  SOURCE,
+  SOURCETYPE,
+  TIME,
+} from "../json/spans.ts";
+import type { EventView } from "../event.ts";
+import type { Logger } from "../logger.ts";
+
+/** What a record says beside the event. */
+export interface DeadLetterNote {
+  /** When it died: milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly connector: string;
+  /** The vendor's words with status or code, without secrets. */
+  readonly error: string;
+  readonly reason: string;
+  /** How often it was sent. */
+  readonly attempts: number;
+}
+
+const NEWLINE = 0x0a, RETURN = 0x0d, SPACE = 0x20;
+
+const ENVELOPE_MEMBERS: readonly (readonly [string, Member])[] = [
+  ["host", HOST],
+  ["source", SOURCE],
+  ["sourcetype", SOURCETYPE],
+  ["index", INDEX],
+  ["time", TIME],
+  ["fields", FIELDS],
+];
+
+const encoder = new TextEncoder();
+/** A byte order mark at the start of a line of text is part of it. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** One record as a line, its end included. The event's own bytes, save that line breaks between tokens become a space. */
+export function deadLetterLine(
+  view: EventView,
+  note: DeadLetterNote,
+): Uint8Array<ArrayBuffer> {
+  const head = `{"timestamp":${
+    JSON.stringify(new Date(note.at).toISOString())
+  },"connector":${JSON.stringify(note.connector)},"error":${
+    JSON.stringify(note.error)
+  },"event":`;
+  const tail = `,"reason":${
+    JSON.stringify(note.reason)
+  },"attempts":${note.attempts},"envelope":`;
+  return concat([
+    encoder.encode(head),
+    eventJson(view),
+    encoder.encode(tail),
+    envelopeJson(view),
+    encoder.encode(`,"id":${JSON.stringify(view.id)}}\n`),
+  ]);
+}
+
+/** The event as one JSON value on one line: a line of text becomes a string. */
+export function eventJson(view: EventView): Uint8Array<ArrayBuffer> {
+  return view.isRaw
+    ? encoder.encode(JSON.stringify(decoder.decode(view.event)))
+    : oneLine(view.bytes, view.start(EVENT), view.end(EVENT));
+}
+
+/** What the producer said about the event, as it came: the members that are there. */
+export function envelopeJson(view: EventView): Uint8Array<ArrayBuffer> {
+  const parts = [encoder.encode("{")];
+  for (const [name, member] of ENVELOPE_MEMBERS) {
+    const start = view.start(member), end = view.end(member);
+    if (start === end) continue;
+    parts.push(
+      encoder.encode(`${parts.length > 1 ? "," : ""}"${name}":`),
+      oneLine(view.bytes, start, end),
+    );
+  }
+  parts.push(encoder.encode("}"));
+  return concat(parts);
+}
+
+/** A JSON value without line breaks. Inside strings JSON allows none, so each one stands between tokens. */
+function oneLine(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(end - start);
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] ?? SPACE;
+    if (byte === RETURN && bytes[at + 1] === NEWLINE) continue;
+    out[length++] = byte === NEWLINE || byte === RETURN ? SPACE : byte;
+  }
+  return out.subarray(0, length);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** The file itself, shared by all connectors: their records never mix within a line. */
+export class DeadLetterFile {
+  readonly path: string;
+  readonly #logger: Logger;
+  #last: Promise<void> = Promise.resolve();
+  #broken = false;
+
+  constructor(path: string, logger: Logger) {
+    this.path = path;
+    this.#logger = logger;
+  }
+
+  /**
+   * Appends whole lines and flushes them to the disk. Never rejects: the store holds the dead letters too, so a file
+   * that cannot be written is said once and must not stop deliveries.
+   */
+  append(lines: readonly Uint8Array[]): Promise<void> {
+    const turn = this.#last.then(() => this.#append(concat(lines)));
+    this.#last = turn;
+    return turn;
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    try {
+      await Deno.mkdir(dirname(this.path), { recursive: true });
+      // Opened anew each time: records are rare, and a rotated or deleted file comes back by itself.
+      using file = await Deno.open(this.path, {
+        read: true,
+        append: true,
+        create: true,
+        mode: 0o600,
+      });
+      // A kill in mid-write leaves half a line; the next record must not become part of it.
+      if (!await endsWithNewline(file)) await writeAll(file, NEW_LINE);
+      await writeAll(file, bytes);
+      await file.sync();
+      this.#broken = false;
+    } catch (cause) {
+      if (this.#broken) return;
+      this.#broken = true;
+      this.#logger.log(
+        "error",
+        "delivery.dead",
+        "The dead letter file cannot be written; dead letters are kept in the store.",
+        { path: this.path, error: String(cause) },
+      );
+    }
+  }
+}
+
+const NEW_LINE = Uint8Array.of(NEWLINE);
+
+async function endsWithNewline(file: Deno.FsFile): Promise<boolean> {
+  const { isFile, size } = await file.stat();
+  if (!isFile || size === 0) return true;
+  await file.seek(-1, Deno.SeekMode.End);
+  const last = new Uint8Array(1);
+  await file.read(last);
+  return last[0] === NEWLINE;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  let at = 0;
+  while (at < bytes.length) at += await file.write(bytes.subarray(at));
+}

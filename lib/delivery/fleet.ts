@@ -1,0 +1,105 @@
+/** All connectors' loops: started together, stopped together, sharing nothing but the log. */
+
+import type { Clock } from "../clock.ts";
+import type { Sink } from "../connector.ts";
+import type { Holding } from "../log/cursor.ts";
+import type { Logger } from "../logger.ts";
+import type { Source } from "./batches.ts";
+import type { DeadLetterFile } from "./dead_letter_file.ts";
+import { Dispatcher, type Live } from "./dispatcher.ts";
+import type { DeliverySettings } from "./settlement.ts";
+
+/** One connector that is to be delivered to. */
+export interface FleetConnector {
+  readonly name: string;
+  readonly type: string;
+  readonly sink: Sink;
+}
+
+export interface FleetOptions {
+  readonly connectors: readonly FleetConnector[];
+  readonly source: Source;
+  readonly takeLease: (
+    connector: string,
+    signal: AbortSignal,
+  ) => Promise<Holding>;
+  readonly settings: DeliverySettings;
+  readonly clock: Clock;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly deadLetterFile?: DeadLetterFile;
+}
+
+/** A connector as status shows it. */
+export interface ConnectorLive extends Live {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** How long an attempt in flight may go on after `stop`. */
+const STOP_DEADLINE_MS = 4_000;
+
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #members: readonly {
+    readonly connector: FleetConnector;
+    readonly dispatcher: Dispatcher;
+  }[];
+  readonly #stop = new AbortController();
+  readonly #abort = new AbortController();
+  #running: Promise<unknown> | undefined;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#members = options.connectors.map((connector) => ({
+      connector,
+      dispatcher: new Dispatcher({ ...options, ...connector }),
+    }));
+  }
+
+  /** Starts the loops. Returns at once; a SIEM that is down delays nothing. */
+  start(): void {
+    const signals = { stop: this.#stop.signal, abort: this.#abort.signal };
+    this.#running ??= Promise.all(
+      this.#members.map(({ dispatcher }) => dispatcher.run(signals)),
+    );
+  }
+
+  /** Each connector as its loop knows it, in the order given. */
+  live(): ConnectorLive[] {
+    return this.#members.map(({ connector: { name, type }, dispatcher }) => ({
+      name,
+      type,
+      ...dispatcher.live,
+    }));
+  }
+
+  /** For cron: delivers what waits. Resolves when every loop waits for events, for its SIEM or for its lease. */
+  async wake(): Promise<void> {
+    this.start();
+    await Promise.all(this.#members.map(({ dispatcher }) => dispatcher.wake()));
+  }
+
+  /**
+   * Ends the loops: no new attempt; those in flight may end within `deadline` milliseconds, then they are cut. Places
+   * are saved, leases given back, sinks closed.
+   */
+  async stop(deadline: number = STOP_DEADLINE_MS): Promise<void> {
+    const { clock } = this.#options;
+    const ended = new AbortController();
+    this.#stop.abort(new DOMException("The relay stops", "AbortError"));
+    const cut = clock.sleep(deadline, ended.signal).then(
+      () => this.#abort.abort(new DOMException("Cut off", "AbortError")),
+      () => {},
+    );
+    await this.#running;
+    ended.abort();
+    await cut;
+    await Promise.all(
+      this.#members.map(({ connector }) =>
+        connector.sink[Symbol.asyncDispose]()
+      ),
+    );
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * A connector's loop while it holds the lease: collect, send, judge, settle, again. One batch in flight, in log order;
+ * the next one is sent only when the settle of the last is durable, so a kill repeats at most one.
+ *
+ * - Weather keeps the place; what is still pending goes again after a backoff, for ever.
+ * - A setup fault keeps the place; probes are slow, and newer events join them.
+ * - A refused event becomes a dead letter once it is known that not all of its batch were refused. If all of two or
+ *   more are, the settings are suspected and nothing is settled, until one is taken or the test event decides.
+ */
+
+import { EventView } from "../event.ts";
+import type { Holding } from "../log/cursor.ts";
+import { type Held, Sender, type SenderContext } from "./sender.ts";
+import { Batch, type Interruption } from "./batch.ts";
+import { behind, collect, type Source } from "./batches.ts";
+import { Settlement, type SettlementContext } from "./settlement.ts";
+
+/** What a connector's loop works with. */
+export interface DeliveryContext extends SenderContext, SettlementContext {
+  readonly source: Source;
+}
+
+/** Told when the loop has nothing to do at the moment, and when it has again. */
+export interface RestListener {
+  resting(): void;
+  working(): void;
+}
+
+export interface SessionSignals {
+  /** Begin nothing new; an attempt in flight may end. */
+  readonly stop: AbortSignal;
+  /** End the attempt in flight too. */
+  readonly abort: AbortSignal;
+}
+
+/** How often expiry is looked at while something waits: a tenth of the span, a minute at most. */
+const EXPIRY_LOOK_MS = 60_000;
+const EXPIRY_LOOK_SHARE = 10;
+/** How many probes of the same events come before the test event decides. */
+const SAME_PROBES = 3;
+/** What one settle may skip once a whole batch was found expired. */
+const SKIM = { events: 10_000, bytes: 8 * 1024 * 1024 };
+
+export class Session {
+  readonly #context: DeliveryContext;
+  readonly #settlement: Settlement;
+  readonly #sender: Sender;
+  readonly #rest: RestListener;
+  /** Ends waits. */
+  readonly #stop: AbortSignal;
+  #batch: Batch | undefined;
+  /** No attempt before this, on the monotonic clock. */
+  #notBefore = 0;
+  #nextExpiryLook = 0;
+  /** A whole batch was expired: there may be many more. */
+  #skimming = false;
+  /** The next attempt is a held connector's probe. */
+  #probing = false;
+  /** All of the batch was refused: perhaps a wrong setting. */
+  #suspected = false;
+  /** Probes of the suspected batch since newer events joined it. */
+  #sameProbes = 0;
+  #change: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(
+    context: DeliveryContext,
+    holding: Holding,
+    { stop, abort }: SessionSignals,
+    rest: RestListener,
+  ) {
+    const ends = AbortSignal.any([holding.lost, abort]);
+    this.#context = context;
+    this.#settlement = new Settlement(context, holding);
+    this.#sender = new Sender(context, ends);
+    this.#stop = AbortSignal.any([ends, stop]);
+    this.#rest = rest;
+  }
+
+  /** What the SIEM warned of at its last answer. */
+  get warning(): string | undefined {
+    return this.#sender.warning;
+  }
+
+  /** When the relay took the oldest event that waits, as far as the loop has seen; milliseconds since the epoch. */
+  get oldestWaiting(): number | undefined {
+    const batch = this.#batch;
+    return batch === undefined || batch.count === 0
+      ? undefined
+      : batch.run.view(0, new EventView()).receivedAt;
+  }
+
+  /** Looks at the log again now. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Runs until stopped or until the lease is lost; then what is decided is settled, and the rest left in place. */
+  async run(): Promise<void> {
+    try {
+      while (!this.#stop.aborted && !this.#settlement.isLost) {
+        await this.#turn();
+      }
+    } catch (cause) {
+      if (!this.#stop.aborted) throw cause;
+    }
+    const decided = this.#batch?.settle();
+    if (decided === undefined || decided.run.count === 0) return;
+    if (decided.delivered > 0) await this.#settlement.answered(decided);
+    else await this.#settlement.write(decided, {});
+  }
+
+  async #turn(): Promise<void> {
+    const { clock } = this.#context;
+    const batch = await this.#refill();
+    if (batch === undefined) return await this.#idle();
+    if (batch.count === 0) return;
+    const wait = Math.max(this.#notBefore, this.#sender.notBefore) -
+      clock.monotonic();
+    if (wait > 0) {
+      this.#rest.resting();
+      await clock.sleep(Math.min(wait, this.#expiryLook()), this.#stop);
+      this.#rest.working();
+      return;
+    }
+    if (this.#probing) await this.#renew(batch);
+    const interruption = await this.#sender.make(batch);
+    if (interruption !== undefined) await this.#interrupt(batch, interruption);
+    else if (batch.isDecided) await this.#conclude(batch);
+  }
+
+  /** The batch in hand or the next one, without what has expired; undefined at the log's end. */
+  async #refill(): Promise<Batch | undefined> {
+    const { source, sink, settings, clock } = this.#context;
+    const isFresh = this.#batch === undefined || this.#batch.count === 0;
+    if (isFresh) {
+      const bounds = this.#skimming ? SKIM : sink.limits;
+      const run = await collect(source, this.#settlement.place, bounds);
+      this.#batch = run.count > 0 ? new Batch(run) : undefined;
+      this.#suspected = false;
+    }
+    const batch = this.#batch;
+    if (batch === undefined || settings.expire === 0) return batch;
+    if (isFresh || clock.monotonic() >= this.#nextExpiryLook) {
+      this.#nextExpiryLook = clock.monotonic() + this.#expiryLook();
+      const expired = batch.expire(clock.now() - settings.expire);
+      this.#skimming = expired > 0 && expired === batch.count;
+      if (expired > 0) await this.#settlement.write(batch.settle(), {});
+    }
+    return batch;
+  }
+
+  async #idle(): Promise<void> {
+    const woken = Promise.withResolvers<void>();
+    this.#wake = woken.resolve;
+    this.#change ??= this.#context.source
+      .changed(this.#settlement.place, this.#stop)
+      .finally(() => this.#change = undefined);
+    this.#change.then(woken.resolve, woken.reject);
+    this.#rest.resting();
+    await woken.promise;
+    this.#rest.working();
+  }
+
+  /** A probe asks about everything again, and newer events join. */
+  async #renew(batch: Batch): Promise<void> {
+    const { source, sink } = this.#context;
+    this.#probing = false;
+    this.#sameProbes++;
+    batch.reopen();
+    const room = sink.limits.events - batch.count;
+    if (batch.full || room <= 0) return;
+    const from = behind(batch.run, this.#settlement.place);
+    const bounds = { events: room, bytes: sink.limits.bytes };
+    const more = await collect(source, from, bounds);
+    if (more.count === 0) return;
+    batch.extend(more);
+    this.#sameProbes = 0;
+  }
+
+  /** Weather or a setup fault: what is decided is settled, the rest goes again later. */
+  async #interrupt(batch: Batch, answer: Interruption): Promise<void> {
+    if (answer.kind === "held") return await this.#hold(batch, answer);
+    const { isProgress } = batch;
+    this.#waitFor(
+      await this.#settlement.retrying(batch.settle(), answer, isProgress),
+    );
+  }
+
+  async #hold(batch: Batch, fault: Held, words?: string): Promise<void> {
+    this.#waitFor(await this.#settlement.held(batch.settle(), fault, words));
+    this.#probing = true;
+  }
+
+  #waitFor(ms: number): void {
+    this.#notBefore = this.#context.clock.monotonic() + ms;
+  }
+
+  /** All of the batch is decided: settles it, unless all that was sent was refused. */
+  async #conclude(batch: Batch): Promise<void> {
+    // A lone event that is refused is the event's fault.
+    const isDoubtful = !batch.taken &&
+      batch.refused >= (this.#suspected ? 1 : 2);
+    if (isDoubtful) {
+      if (!this.#suspected) this.#sameProbes = 0;
+      this.#suspected = true;
+      const verdict = this.#isFinal(batch)
+        ? await this.#sender.test()
+        : "unknown";
+      if (verdict === "unknown") {
+        const fault = allRefused(batch);
+        return await this.#hold(batch, fault, fault.help);
+      }
+      if (verdict !== "taken") return await this.#hold(batch, verdict);
+    }
+    this.#suspected = false;
+    batch.taken = true;
+    await this.#settlement.answered(batch.settle());
+  }
+
+  /** Waiting for other events would tell no more. */
+  #isFinal(batch: Batch): boolean {
+    return batch.full || batch.count >= this.#context.sink.limits.events ||
+      this.#sameProbes >= SAME_PROBES;
+  }
+
+  #expiryLook(): number {
+    const { expire } = this.#context.settings;
+    return expire === 0
+      ? EXPIRY_LOOK_MS
+      : Math.min(EXPIRY_LOOK_MS, expire / EXPIRY_LOOK_SHARE);
+  }
+}
+
+/** What is shown when all of a batch was refused. The vendor's words, which may quote an event, stay in the status. */
+function allRefused(batch: Batch): Held {
+  return {
+    kind: "held",
+    reason: "config",
+    message: `All ${batch.refused} events of a batch were refused: ${
+      batch.firstRefusal?.message ?? ""
+    }`,
+    help:
+      "A setting is probably wrong (index, format, permissions): correct it here or at the SIEM. The events are kept and tried again.",
+  };
+}

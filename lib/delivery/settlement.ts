@@ -1,0 +1,252 @@
+/**
+ * What is written when a batch, or its beginning, is decided: dead letters, place, books and state, in that order of
+ * durability. What changes is said once in the diagnostics; never an event's content, nor the words of a refusal,
+ * which may quote one.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { Outcome } from "../connector.ts";
+import { EventView } from "../event.ts";
+import {
+  advance,
+  type DeadLetter,
+  type Holding,
+  type Place,
+  type PlaceError,
+} from "../log/cursor.ts";
+import type { Level, LogEvent, Logger } from "../logger.ts";
+import { type BackoffSettings, probeDelay, retryDelay } from "./backoff.ts";
+import type { DeadEvent, Settled } from "./batch.ts";
+import { type DeadLetterFile, deadLetterLine } from "./dead_letter_file.ts";
+
+/** Milliseconds throughout. */
+export interface DeliverySettings {
+  readonly retry: BackoffSettings;
+  readonly probe: BackoffSettings;
+  /** What waits longer than this expires; 0: never. */
+  readonly expire: number;
+}
+
+export interface SettlementContext {
+  /** The connector's name. */
+  readonly name: string;
+  readonly settings: DeliverySettings;
+  readonly clock: Clock;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly deadLetterFile?: DeadLetterFile;
+}
+
+type Weather = Extract<Outcome, { kind: "retry" }>;
+type Held = Extract<Outcome, { kind: "held" }>;
+type StatePatch = Partial<
+  Pick<
+    Place,
+    "state" | "attempt" | "lastSuccess" | "lastError" | "nextAttemptAt"
+  >
+>;
+
+/** Moves one connector's place. Each method resolves when what it wrote is durable. */
+export class Settlement {
+  readonly #context: SettlementContext;
+  readonly #holding: Holding;
+  #lost = false;
+
+  constructor(context: SettlementContext, holding: Holding) {
+    this.#context = context;
+    this.#holding = holding;
+  }
+
+  /** The lease is gone: nothing more will be written. */
+  get isLost(): boolean {
+    return this.#lost || this.#holding.lost.aborted;
+  }
+
+  get place(): Place {
+    return this.#holding.place;
+  }
+
+  /** The SIEM answered for these events. */
+  async answered(settled: Settled): Promise<void> {
+    const { clock } = this.#context;
+    const before = this.place.state;
+    await this.write(settled, {
+      state: "connected",
+      attempt: 0,
+      nextAttemptAt: null,
+      ...settled.delivered > 0 && { lastSuccess: clock.now() },
+    });
+    if (before === "retrying" || before === "held") {
+      this.#say("info", "delivery.resumed", "Deliveries go on.");
+    }
+  }
+
+  /**
+   * Weather: settles what was decided before it and notes the next attempt.
+   * @param isProgress something was taken by the attempt that met it: the backoff starts anew.
+   * @returns how long to wait, in milliseconds.
+   */
+  async retrying(
+    settled: Settled,
+    { reason, message, after }: Weather,
+    isProgress: boolean,
+  ): Promise<number> {
+    const { settings, random } = this.#context;
+    const { state, attempt: before } = this.place;
+    const attempt = state === "retrying" && !isProgress ? before + 1 : 1;
+    const wait = retryDelay(settings.retry, attempt, random, after);
+    const lastError = this.#error(reason, message, null);
+    const isNews = this.#isNews("retrying", reason);
+    await this.#fault(settled, "retrying", { attempt, lastError, wait });
+    if (isNews) {
+      this.#say("warn", "delivery.retry", "Cannot deliver; trying again.", {
+        reason,
+        error: message,
+      });
+    }
+    return wait;
+  }
+
+  /**
+   * A setup fault: settles what was decided before it and notes the next probe.
+   * @param words what the diagnostics say, where `message` may quote an event.
+   * @returns how long to wait, in milliseconds.
+   */
+  async held(
+    settled: Settled,
+    { reason, message, help }: Held,
+    words = message,
+  ): Promise<number> {
+    const { state, attempt: before } = this.place;
+    const attempt = state === "held" ? before + 1 : 1;
+    const wait = probeDelay(this.#context.settings.probe, attempt);
+    const lastError = this.#error(reason, message, help);
+    const isNews = this.#isNews("held", reason);
+    await this.#fault(settled, "held", { attempt, lastError, wait });
+    if (isNews) {
+      this.#say(
+        "error",
+        "delivery.held",
+        "Cannot deliver until a person acts; events are kept.",
+        { reason, error: words, help },
+      );
+    }
+    return wait;
+  }
+
+  /** Writes what was decided, and what changed of the state. */
+  async write(settled: Settled, patch: StatePatch): Promise<void> {
+    if (this.isLost) return;
+    const { run, delivered, expired, dead } = settled;
+    const at = this.#context.clock.now();
+    const before = this.place;
+    const moved = run.count === 0
+      ? before
+      : advance(before, run.segments, (run.indexes[run.count - 1] ?? 0) + 1);
+    const damaged = moved.books.expired - before.books.expired;
+    const letters = dead.map((event) => letter(event, at));
+    await this.#file(letters);
+    const isKept = await this.#holding.settle({
+      ...moved,
+      ...patch,
+      ...letters.length > 0 && { lastError: this.#refusal(letters) },
+      books: {
+        ...moved.books,
+        delivered: moved.books.delivered + delivered,
+        dead: moved.books.dead + letters.length,
+        expired: moved.books.expired + expired,
+      },
+    }, letters);
+    if (!isKept) {
+      this.#lost = true;
+      return;
+    }
+    if (letters.length > 0) {
+      this.#say("warn", "delivery.dead", "Events became dead letters.", {
+        events: letters.length,
+        reasons: [...new Set(letters.map(({ reason }) => reason))],
+      });
+    }
+    this.#sayExpired(expired, "age");
+    this.#sayExpired(damaged, "damaged");
+  }
+
+  async #fault(
+    settled: Settled,
+    state: "retrying" | "held",
+    { attempt, lastError, wait }: {
+      readonly attempt: number;
+      readonly lastError: PlaceError;
+      readonly wait: number;
+    },
+  ): Promise<void> {
+    const { clock } = this.#context;
+    await this.write(settled, {
+      state,
+      attempt,
+      lastError,
+      nextAttemptAt: clock.now() + wait,
+      ...settled.delivered > 0 && { lastSuccess: clock.now() },
+    });
+  }
+
+  /** The file comes before the place: written twice is harmless, not written is a loss. */
+  async #file(letters: readonly DeadLetter[]): Promise<void> {
+    const { deadLetterFile, name } = this.#context;
+    if (deadLetterFile === undefined || letters.length === 0) return;
+    const view = new EventView();
+    await deadLetterFile.append(
+      letters.map(({ segment, index, ...note }) =>
+        deadLetterLine(view.at(segment, index), { ...note, connector: name })
+      ),
+    );
+  }
+
+  #refusal(letters: readonly DeadLetter[]): PlaceError | null {
+    const last = letters.at(-1);
+    return last === undefined
+      ? null
+      : this.#error(last.reason, last.error, null);
+  }
+
+  #error(
+    reason: PlaceError["reason"],
+    message: string,
+    help: string | null,
+  ): PlaceError {
+    return { reason, message, help, at: this.#context.clock.now() };
+  }
+
+  #isNews(state: Place["state"], reason: string): boolean {
+    return this.place.state !== state ||
+      this.place.lastError?.reason !== reason;
+  }
+
+  #sayExpired(events: number, reason: "age" | "damaged"): void {
+    if (events === 0) return;
+    this.#say("error", "delivery.expired", "Events expired undelivered.", {
+      events,
+      reason,
+    });
+  }
+
+  #say(
+    level: Level,
+    event: LogEvent,
+    message: string,
+    fields: Readonly<Record<string, unknown>> = {},
+  ): void {
+    this.#context.logger.log(level, event, message, {
+      connector: this.#context.name,
+      ...fields,
+    });
+  }
+}
+
+function letter(
+  { segment, index, reason, message, attempts }: DeadEvent,
+  at: number,
+): DeadLetter {
+  return { segment, index, reason, error: message, attempts, at };
+}
