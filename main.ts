@@ -1,0 +1,324 @@
+/**
+ * Hecate: one URL in, every SIEM out. This file wires the parts and is the only one that reads the environment.
+ *
+ * `deno task start` runs the relay from its environment, `deno task demo` beside a demo SIEM. On Deno Deploy the same
+ * file is the entry point: no arguments, no files, KV without a path.
+ */
+
+import { hostname } from "node:os";
+import { connectorTypes } from "./connectors/registry.ts";
+import { systemClock } from "./lib/clock.ts";
+import { type Configuration, loadConfiguration } from "./lib/config/load.ts";
+import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
+import { Fleet } from "./lib/delivery/fleet.ts";
+import { openHttp } from "./lib/delivery/http_client.ts";
+import { statusReport } from "./lib/delivery/status.ts";
+import { jsonLogger, type Logger } from "./lib/logger.ts";
+import { openCredentials } from "./lib/log/credentials.ts";
+import { takeLease } from "./lib/log/lease.ts";
+import { type EventLog, openLog } from "./lib/log/log.ts";
+import { openStore, type Store, StoreError } from "./lib/log/store.ts";
+import { redactor } from "./lib/secrets.ts";
+import { createApp } from "./routes/app.ts";
+import { AddressInUse, listen } from "./routes/listen.ts";
+
+const VERSION = "0.1.0";
+/** Exit code of a wrong configuration (`EX_CONFIG` of sysexits.h). */
+const EXIT_CONFIGURATION = 78;
+/** `deno task` and npx may deliver one Ctrl+C twice; only a second one this much later means "at once". */
+const SECOND_SIGNAL_MS = 1_000;
+/** Ends everything within the 5 s that Deno Deploy and the interface give. */
+const STOP_MS = 4_500;
+/** How long a cron run goes on draining what waits, a little under its minute. */
+const DRAIN_MS = 50_000;
+
+type Environment = Readonly<Record<string, string>>;
+type Settings = Extract<Configuration, { ok: true }>;
+
+/** A relay that runs. */
+interface Relay {
+  /** Where it listens, with a slash at the end. */
+  readonly url: string;
+  readonly log: EventLog;
+  readonly fleet: Fleet;
+  /** Ends it in order: no new requests, batches in flight end, places are saved, leases given back. */
+  stop(): Promise<void>;
+}
+
+/** What a person has to mend before the relay can start: lines for stderr and the exit code. */
+class StartFault extends Error {
+  override readonly name = "StartFault";
+  constructor(readonly lines: readonly string[], readonly exitCode: number) {
+    super(lines.join("\n"));
+  }
+}
+
+/** Starts a relay from an environment. @throws {StartFault} */
+async function startRelay(env: Environment): Promise<Relay> {
+  const settings = loadConfiguration({
+    env,
+    readFile: (path) => Deno.readTextFileSync(path),
+    types: connectorTypes,
+  });
+  if (!settings.ok) {
+    throw new StartFault([
+      `Hecate cannot start: ${settings.faults.length} fault(s) in the configuration.`,
+      ...settings.faults,
+    ], EXIT_CONFIGURATION);
+  }
+  const { relay } = settings;
+  const logger = jsonLogger({
+    level: relay.logLevel,
+    // deno-lint-ignore no-console -- the logger's own way out
+    write: (line) => console.log(line),
+    now: () => systemClock.now(),
+    redact: redactor(settings.secrets),
+  });
+  for (const warning of settings.warnings) {
+    logger.log("warn", "config.warning", warning);
+  }
+  const store = await openStore(relay.kv, { clock: systemClock, logger });
+  try {
+    const log = await openTheLog(store, settings, logger);
+    const fleet = openFleet(log, settings, logger);
+    return await serve({ env, settings, store, log, fleet, logger });
+  } catch (cause) {
+    store.close();
+    throw cause;
+  }
+}
+
+function openTheLog(
+  store: Store,
+  { relay, connectors }: Settings,
+  logger: Logger,
+): Promise<EventLog> {
+  return openLog(store, {
+    clock: systemClock,
+    logger,
+    random: Math.random,
+    uuid: () => crypto.randomUUID(),
+    instance: `${machineName()}-${Deno.pid}`,
+    connectors: () => connectors.map(({ name }) => name),
+    keep: relay.keep,
+    keepBytes: relay.keepBytes,
+    ...(relay.logMaxBytes === undefined ? {} : { maxBytes: relay.logMaxBytes }),
+  });
+}
+
+function openFleet(
+  log: EventLog,
+  { relay, connectors }: Settings,
+  logger: Logger,
+): Fleet {
+  const environment = {
+    hostname: relay.hostname ?? machineName(),
+    clock: systemClock,
+    uuid: () => crypto.randomUUID(),
+    http: (target: Parameters<typeof openHttp>[0]) =>
+      openHttp(target, {
+        clock: systemClock,
+        userAgent: `hecate/${VERSION}`,
+      }),
+  };
+  const from = new Map(
+    connectors.map(({ name, common }) => [name, common.startFrom]),
+  );
+  return new Fleet({
+    connectors: connectors.map((connector) => ({
+      name: connector.name,
+      type: connector.type.type,
+      sink: openSink(connector, environment),
+    })),
+    source: log,
+    takeLease: (name, signal) =>
+      takeLease(log, name, { signal, from: from.get(name) ?? "newest" }),
+    settings: {
+      retry: relay.retry,
+      probe: relay.probe,
+      expire: relay.expire,
+    },
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    ...(relay.deadLetterPath === undefined ? {} : {
+      deadLetterFile: new DeadLetterFile(relay.deadLetterPath, logger),
+    }),
+  });
+}
+
+/** @throws {StartFault} when the settings ask for what this Deno cannot do. */
+function openSink(
+  connector: Settings["connectors"][number],
+  environment: Parameters<Settings["connectors"][number]["open"]>[0],
+): ReturnType<Settings["connectors"][number]["open"]> {
+  try {
+    return connector.open(environment);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new StartFault(
+      [`Hecate cannot start: connector ${connector.name}: ${cause.message}`],
+      EXIT_CONFIGURATION,
+    );
+  }
+}
+
+/** Mounts the routes, listens, starts the deliveries, and knows how to end it all. */
+async function serve(parts: {
+  readonly env: Environment;
+  readonly settings: Settings;
+  readonly store: Store;
+  readonly log: EventLog;
+  readonly fleet: Fleet;
+  readonly logger: Logger;
+}): Promise<Relay> {
+  const { env, settings, store, log, fleet, logger } = parts;
+  const { relay } = settings;
+  const startedAt = systemClock.monotonic();
+  const { tokens, adminHash } = await openCredentials(store, relay, tell);
+  const isLasting = !isTemporaryStore(env);
+  let isStopping = false;
+  const app = createApp({
+    log,
+    tokens,
+    adminHash,
+    clock: systemClock,
+    logger,
+    limits: {
+      maxBody: relay.maxBody,
+      maxEvent: relay.maxEvent,
+      maxInflight: relay.maxInflight,
+    },
+    readiness: {
+      running: () => !isStopping,
+      lasting_store: () => isLasting,
+      room: () => !log.full,
+      store: () => log.answers(),
+    },
+    accepts: () => isLasting && !isStopping,
+    status: () =>
+      statusReport({
+        log,
+        connectors: fleet.live(),
+        keep: relay.keep,
+        version: VERSION,
+        uptime: systemClock.monotonic() - startedAt,
+        now: systemClock.now(),
+      }),
+    uuid: () => crypto.randomUUID(),
+    version: VERSION,
+  });
+  const server = listen(app.fetch, {
+    ...relay,
+    // Deno Deploy chooses where it listens unless told otherwise.
+    isChosenByPlatform: env["DENO_DEPLOYMENT_ID"] !== undefined &&
+      env["HECATE_PORT"] === undefined,
+  });
+  fleet.start();
+  const { url } = server;
+  logger.log("info", "start", `Hecate ${VERSION} is ready at ${url}`, {
+    connectors: settings.connectors.map(({ name }) => name),
+  });
+  return {
+    url,
+    log,
+    fleet,
+    async stop() {
+      isStopping = true;
+      const closing = server.shutdown();
+      await fleet.stop();
+      await Promise.race([closing, systemClock.sleep(500)]);
+      app.close();
+      await log.close();
+      store.close();
+      logger.log("info", "stop", "Hecate has stopped; places are saved.");
+    },
+  };
+}
+
+/** Deno Deploy gives an app without a database a store that ends with the process: never accept events into that. */
+function isTemporaryStore(env: Environment): boolean {
+  return env["DENO_KV_REQUIRES_DISTRIBUTED_DATABASE"] !== undefined &&
+    !/^https?:/i.test(env["DENO_KV_DEFAULT_PATH"] ?? "");
+}
+
+function machineName(): string {
+  try {
+    return hostname();
+  } catch {
+    // No permission to know (Deno Deploy).
+    return "hecate";
+  }
+}
+
+/** Says something to the person at the terminal, beside the log lines on stdout. */
+function tell(line: string): void {
+  // deno-lint-ignore no-console -- the terminal is who this is for
+  console.error(line);
+}
+
+/** Ends the program in order at the first signal; at once at a second one that is not an echo of the first. */
+function endOnSignals(stop: () => Promise<void>): void {
+  let first: number | undefined;
+  const end = () => {
+    const now = systemClock.monotonic();
+    if (first !== undefined) {
+      if (now - first >= SECOND_SIGNAL_MS) Deno.exit(1);
+      return;
+    }
+    first = now;
+    const late = systemClock.sleep(STOP_MS).then(() => {
+      tell("Hecate did not end in time; what was in flight goes again.");
+    });
+    Promise.race([stop(), late]).then(
+      () => Deno.exit(0),
+      (cause) => {
+        tell(`Hecate did not end in order: ${cause}`);
+        Deno.exit(1);
+      },
+    );
+  };
+  Deno.addSignalListener("SIGINT", end);
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", end);
+}
+
+async function main(): Promise<void> {
+  try {
+    if (Deno.args[0] === "demo") {
+      const { runDemo } = await import("./lib/demo/demo.ts");
+      const demo = await runDemo({
+        env: Deno.env.toObject(),
+        startRelay: (env) => running = startRelay(env),
+        print: tell,
+        clock: systemClock,
+        random: Math.random,
+      });
+      endOnSignals(() => demo.stop());
+      return;
+    }
+    running = startRelay(Deno.env.toObject());
+    const relay = await running;
+    tell(`Hecate ${VERSION} is ready at ${relay.url}`);
+    endOnSignals(() => relay.stop());
+  } catch (cause) {
+    if (cause instanceof StartFault) {
+      for (const line of cause.lines) tell(line);
+      Deno.exit(cause.exitCode);
+    }
+    if (cause instanceof StoreError || cause instanceof AddressInUse) {
+      tell(cause.message);
+      Deno.exit(1);
+    }
+    throw cause;
+  }
+}
+
+let running: Promise<Relay> | undefined;
+
+// At top level and unconditional: Deno Deploy finds crons by evaluating this file. Where processes come and go, this
+// wakes one to drain what waits.
+Deno.cron("hecate drain", "* * * * *", async () => {
+  const relay = await running;
+  await Promise.race([relay?.fleet.wake(), systemClock.sleep(DRAIN_MS)]);
+});
+await main();
