@@ -184,7 +184,7 @@ function judgeEmpty(reply: HttpReply, now: number) {
   const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
   return {
     ok: false,
-    detail: `${`HTTP ${reply.status} ${words(reply)}`.trimEnd()}.${help}`,
+    detail: `${reply.status}: ${words(reply)}.${help}`,
   };
 }
 
@@ -212,6 +212,7 @@ export const crowdstrike: ConnectorType<CrowdstrikeSettings> = {
           isRaw ? "text/plain; charset=utf-8" : "application/json",
         ],
       ],
+      secrets: [settings.api_key],
       // LogScale takes gzip; nobody has confirmed it for the connector.
       gzip: context.common.gzip ?? false,
       fill: (view, into) => body.fill(view, into),

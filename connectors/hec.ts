@@ -144,7 +144,7 @@ function judgeEmpty(reply: HttpReply, outcome: Outcome) {
   const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
   return {
     ok: false,
-    detail: `${`HTTP ${reply.status} ${words(reply)}`.trimEnd()}.${help}`,
+    detail: `${reply.status}: ${words(reply)}.${help}`,
   };
 }
 
@@ -165,6 +165,7 @@ export const hec: ConnectorType<HecSettings> = {
       url: settings.url,
       limits: limitsOf(LIMITS, context.common),
       headers: headersOf(settings),
+      secrets: [settings.token],
       gzip: context.common.gzip ?? false,
       fill: (view, into) => body.fill(view, into),
       judge: judgeReply,

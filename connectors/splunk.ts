@@ -16,12 +16,12 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
-  SetupReason,
   TypeLimits,
 } from "../lib/connector.ts";
 import { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
 import {
   classifyStatus,
+  held,
   type HttpReply,
   retryAfter,
   words,
@@ -29,9 +29,11 @@ import {
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import { scanBody } from "../lib/json/scanner.ts";
 import {
-  FIELDS,
+  FIELDS_KIND_SHIFT,
   HOST,
   INDEX,
+  KIND_MASK,
+  OBJECT,
   ROW,
   SOURCE,
   SOURCETYPE,
@@ -158,17 +160,9 @@ function readAnswer(reply: HttpReply): Answer {
   return { code: member("code"), number: member("invalid-event-number") };
 }
 
-function held(
-  reason: SetupReason,
-  reply: HttpReply,
-  help: string,
-): Outcome {
-  return { kind: "held", reason, message: said(reply), help };
-}
-
 /** Status and the collector's own words. */
 function said(reply: HttpReply): string {
-  return `HTTP ${reply.status} ${words(reply)}`.trimEnd();
+  return `${reply.status}: ${words(reply)}`;
 }
 
 const REFUSED: Readonly<Record<number, string>> = {
@@ -251,16 +245,16 @@ function judgeBadRequest(
     case 28:
       return held(
         "config",
-        reply,
+        said(reply),
         "The collector did not accept our channel. Something on the way drops X-Splunk-Request-Channel, or the token needs sticky sessions.",
       );
     case 14:
       return { kind: "retry", reason: "unclear", message: said(reply) };
     case 16:
-      return held("config", reply, "Take the token out of the address.");
+      return held("config", said(reply), "Take the token out of the address.");
     case 21:
     case 22:
-      return held("auth", reply, REFUSED[code === 21 ? 4 : 1] ?? "");
+      return held("auth", said(reply), REFUSED[code === 21 ? 4 : 1] ?? "");
     default:
       return { ...split, reason: "rejected" };
   }
@@ -312,7 +306,7 @@ function judgeIndex(
     }
     return held(
       "config",
-      reply,
+      said(reply),
       index === ""
         ? "The token's default index does not exist. Set SPLUNK_HEC_INDEX, or correct the token."
         : `The token may not write to index ${index}. Add it to the token's allowed indexes, or set SPLUNK_HEC_INDEX.`,
@@ -364,10 +358,12 @@ export const splunk: ConnectorType<SplunkSettings> = {
         ["Content-Type", "application/json"],
         ["X-Splunk-Request-Channel", context.uuid()],
       ],
+      secrets: [settings.token],
       gzip: context.common.gzip ?? true,
       fill(view, into) {
+        // The HEC intake leaves the kind of `fields` set on a whole envelope that came without an event.
         const isMetric = (view.flags & WHOLE) !== 0 &&
-          view.end(FIELDS) > view.start(FIELDS);
+          (view.flags >> FIELDS_KIND_SHIFT & KIND_MASK) === OBJECT;
         (isMetric ? asItCame : body).fill(view, into);
       },
       judge: judgeReply,

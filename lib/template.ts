@@ -28,7 +28,6 @@ import {
   SOURCE,
   SOURCETYPE,
   TIME,
-  WHOLE,
 } from "./json/spans.ts";
 import { writeJsonString, writeTextAsJson } from "./json/strings.ts";
 
@@ -44,11 +43,9 @@ const LITERAL = 0,
   EVENT_TEXT_LINE = 3,
   EVENT_STRING = 4,
   MEMBER = 5,
-  OPTIONAL = 6,
-  FIELDS_OPTIONAL = 7,
-  SECONDS = 8,
-  EPOCH_SECONDS = 9,
-  RECEIVED_MS = 10;
+  SECONDS = 6,
+  EPOCH_SECONDS = 7,
+  RECEIVED_MS = 8;
 
 type Op =
   | typeof LITERAL
@@ -57,8 +54,6 @@ type Op =
   | typeof EVENT_TEXT_LINE
   | typeof EVENT_STRING
   | typeof MEMBER
-  | typeof OPTIONAL
-  | typeof FIELDS_OPTIONAL
   | typeof SECONDS
   | typeof EPOCH_SECONDS
   | typeof RECEIVED_MS;
@@ -97,9 +92,9 @@ export const epochSeconds: Slot = { op: EPOCH_SECONDS };
 /** When the relay took it: milliseconds since the Unix epoch. */
 export const receivedMs: Slot = { op: RECEIVED_MS };
 
-/** The producer's `fields` with comma and key, as they came; nothing when there are none or the event holds them. */
+/** The producer's `fields` with comma and key, as they came; nothing when there are none. */
 export const fields: Slot = {
-  op: FIELDS_OPTIONAL,
+  op: MEMBER,
   member: FIELDS,
   prefix: ',"fields":',
 };
@@ -127,7 +122,7 @@ export function member(which: TextMember, fallback: string): Slot {
 export function optional(which: TextMember, fallback = ""): Slot {
   const prefix = `,"${KEYS[which]}":`;
   return {
-    op: OPTIONAL,
+    op: MEMBER,
     member: which,
     prefix,
     fallback: fallback === "" ? "" : prefix + JSON.stringify(fallback),
@@ -180,8 +175,7 @@ export class Template {
         case EVENT_STRING:
           writeEventString(view, into);
           break;
-        case MEMBER:
-        case OPTIONAL: {
+        case MEMBER: {
           const which = this.#members[step] as Member;
           if (view.end(which) > view.start(which)) {
             writeBytes(this.#prefixes[step] as Uint8Array, into);
@@ -189,14 +183,6 @@ export class Template {
           } else writeBytes(this.#fallbacks[step] as Uint8Array, into);
           break;
         }
-        case FIELDS_OPTIONAL:
-          if (
-            (view.flags & WHOLE) === 0 && view.end(FIELDS) > view.start(FIELDS)
-          ) {
-            writeBytes(this.#prefixes[step] as Uint8Array, into);
-            writeSpan(view, FIELDS, into);
-          }
-          break;
         case SECONDS:
           if (view.end(TIME) > view.start(TIME)) writeSpan(view, TIME, into);
           else writeMadeTime(view, into);

@@ -18,6 +18,7 @@ import {
   OBJECT,
   SpanTable,
 } from "../json/spans.ts";
+import { redactor } from "../secrets.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
 import type { HttpExchange, HttpReply } from "./http_client.ts";
 import { TransportError } from "./http_client.ts";
@@ -32,6 +33,8 @@ export interface PostWire {
   readonly limits: BatchLimits;
   /** Everything that every request carries; compression is added. */
   readonly headers: readonly (readonly [string, string])[];
+  /** Texts that no message may hold, should an answer echo them. */
+  readonly secrets: readonly string[];
   /** Whether bodies over 1 KB are compressed. */
   readonly gzip: boolean;
   /** Writes one event. Pure. */
@@ -65,11 +68,13 @@ class PostSink implements Sink {
   readonly #context: ConnectorContext;
   readonly #exchange: HttpExchange;
   readonly #view = new EventView();
+  readonly #redact: (text: string) => string;
 
   constructor(wire: PostWire, context: ConnectorContext) {
     this.limits = wire.limits;
     this.#wire = wire;
     this.#context = context;
+    this.#redact = redactor(wire.secrets);
     this.#exchange = context.http(wire.url);
   }
 
@@ -130,16 +135,34 @@ class PostSink implements Sink {
     const { headers } = this.#wire;
     const small = !this.#wire.gzip || body.length <= GZIP_ABOVE_BYTES;
     try {
-      return await this.#exchange.send({
+      const reply = await this.#exchange.send({
         method: "POST",
         headers: small ? headers : [...headers, ["Content-Encoding", "gzip"]],
         body: small ? body : gzip(body),
       }, signal);
+      return withoutSecrets(reply, this.#redact);
     } catch (error) {
       if (error instanceof TransportError) return error;
       throw error;
     }
   }
+}
+
+/** The reply with the credentials blanked that its body echoes. */
+function withoutSecrets(
+  reply: HttpReply,
+  redact: (text: string) => string,
+): HttpReply {
+  const text = reply.text();
+  const clean = redact(text);
+  if (clean === text) return reply;
+  const { status, headers } = reply;
+  return {
+    status,
+    headers,
+    body: new TextEncoder().encode(clean),
+    text: () => clean,
+  };
 }
 
 /** The step of a connection test at which an attempt without an answer stopped. */
