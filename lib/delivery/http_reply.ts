@@ -4,6 +4,7 @@
  */
 
 import type { HttpReply } from "./http_client.ts";
+import { MalformedReply, ReplyHead } from "./reply_head.ts";
 import { TransportError } from "./transport_error.ts";
 
 /** Bytes of all lines of a reply: interim heads, head, chunk extensions, trailers. */
@@ -11,9 +12,7 @@ export const MAX_HEAD_BYTES = 65_536;
 
 const LF = 10;
 const CR = 13;
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/;
 const STATUS_START = [72, 84, 84, 80, 47, 49, 46]; // "HTTP/1."
-const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CHUNK_SIZE = /^([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?$/;
 const NO_BYTES = new Uint8Array(0);
 
@@ -41,13 +40,13 @@ export interface ReplyExpectation {
 export class ReplyParser {
   readonly #expectation: ReplyExpectation;
   #state: State = "status";
-  #status = 0;
-  #headers: [name: string, value: string][] = [];
-  #parts: Uint8Array[] = [];
+  #head: ReplyHead | undefined;
+  #body = NO_BYTES;
   #kept = 0;
   /** Bytes left of the fixed body or of the chunk. */
   #left = 0;
-  #line: Uint8Array = NO_BYTES;
+  /** The front of a line whose end has not come. */
+  #line = NO_BYTES;
   #lineBytes = 0;
   #keepAlive = false;
   #started = false;
@@ -68,39 +67,28 @@ export class ReplyParser {
 
   /** Takes bytes (copies what it keeps). True when the reply is complete. @throws {TransportError} `not_http`, `unclear` */
   push(bytes: Uint8Array): boolean {
-    let at = 0;
     if (bytes.length > 0) this.#started = true;
-    while (at < bytes.length && this.#state !== "done") {
-      switch (this.#state) {
-        case "fixed":
-        case "chunk data": {
-          const take = Math.min(this.#left, bytes.length - at);
-          this.#keep(bytes.subarray(at, at + take));
-          at += take;
-          this.#left -= take;
-          if (this.#left === 0 && this.#state === "fixed") this.#done();
-          else if (this.#left === 0 && this.#state === "chunk data") {
-            this.#state = "chunk end";
-          }
-          break;
-        }
-        case "until close":
-          this.#keep(bytes.subarray(at));
-          at = bytes.length;
-          break;
-        default:
-          at = this.#takeLine(bytes, at);
+    try {
+      let at = 0;
+      while (at < bytes.length && this.#state !== "done") {
+        at = this.#take(bytes, at);
       }
+      // Bytes that nobody asked for: what follows on this connection cannot be trusted.
+      if (at < bytes.length) this.#keepAlive = false;
+    } catch (error) {
+      if (!(error instanceof MalformedReply)) throw error;
+      throw new TransportError(
+        "not_http",
+        `What answers at ${this.#expectation.place} is not a web server: ${error.message}.`,
+      );
     }
-    // Bytes that nobody asked for: what follows on this connection cannot be trusted.
-    if (at < bytes.length) this.#keepAlive = false;
     return this.#state === "done";
   }
 
   /** The server closed. @throws {TransportError} `cut` unless that is how this reply ends. */
   end(): void {
+    if (this.#state === "until close") this.#state = "done";
     if (this.#state === "done") return;
-    if (this.#state === "until close") return this.#done();
     throw new TransportError(
       "cut",
       this.#started
@@ -111,153 +99,130 @@ export class ReplyParser {
 
   /** The reply, once `push` or `end` made it complete. */
   reply(): HttpReply {
-    const [first = NO_BYTES] = this.#parts;
     return new Reply(
-      this.#status,
-      this.#headers,
-      this.#parts.length < 2 ? first : join(this.#parts, this.#kept),
+      this.#head?.status ?? 0,
+      this.#head?.headers ?? [],
+      this.#body.subarray(0, this.#kept),
     );
+  }
+
+  /** Takes some bytes from `at` on; where it stopped. */
+  #take(bytes: Uint8Array, at: number): number {
+    switch (this.#state) {
+      case "fixed":
+      case "chunk data": {
+        const take = Math.min(this.#left, bytes.length - at);
+        this.#left -= take;
+        if (this.#left === 0) {
+          this.#state = this.#state === "fixed" ? "done" : "chunk end";
+        }
+        this.#keep(bytes.subarray(at, at + take));
+        return at + take;
+      }
+      case "until close":
+        this.#keep(bytes.subarray(at));
+        return bytes.length;
+      default:
+        return this.#takeLine(bytes, at);
+    }
   }
 
   #takeLine(bytes: Uint8Array, from: number): number {
     const lf = bytes.indexOf(LF, from);
     const end = lf < 0 ? bytes.length : lf;
-    const grown = this.#line.length + end - from;
-    if (this.#lineBytes + grown > MAX_HEAD_BYTES) {
-      throw this.#malformed(`its head is over ${MAX_HEAD_BYTES} bytes`);
+    const length = this.#line.length + end - from;
+    if (this.#lineBytes + length > MAX_HEAD_BYTES) {
+      throw new MalformedReply(`its head is over ${MAX_HEAD_BYTES} bytes`);
     }
-    const piece = bytes.subarray(from, end);
-    const line = this.#line.length === 0
-      ? piece
-      : join([this.#line, piece], grown);
-    if (this.#state === "status") this.#checkStart(line);
+    let line = bytes.subarray(from, end);
+    if (this.#line.length > 0) {
+      const whole = new Uint8Array(length);
+      whole.set(this.#line);
+      whole.set(line, this.#line.length);
+      line = whole;
+    }
+    if (this.#state === "status") checkStart(line);
     if (lf < 0) {
-      this.#line = line === piece ? piece.slice() : line;
+      this.#line = line.slice();
       return end;
     }
     this.#line = NO_BYTES;
-    const size = line.at(-1) === CR ? line.length - 1 : line.length;
-    // A chunk's size costs its body's bound, not the head's; its extension costs the head's.
-    this.#lineBytes += this.#state === "chunk size" ||
-        this.#state === "chunk end"
-      ? Math.max(0, size - 8)
-      : grown + 1;
-    this.#useLine(latin1(line, size));
+    // A chunk's size costs the body's bound, not the head's; its extension costs the head's.
+    const isChunk = this.#state === "chunk size" || this.#state === "chunk end";
+    this.#lineBytes += isChunk ? Math.max(0, length - 9) : length + 1;
+    this.#useLine(latin1(line, line.at(-1) === CR ? length - 1 : length));
     return lf + 1;
-  }
-
-  #checkStart(line: Uint8Array): void {
-    const length = Math.min(line.length, STATUS_START.length);
-    for (let i = 0; i < length; i++) {
-      if (line[i] === STATUS_START[i]) continue;
-      throw this.#malformed(
-        line[0] === 0x15 || line[0] === 0x16
-          ? "it speaks TLS: use https:// in the address"
-          : "its answer does not begin with HTTP/1",
-      );
-    }
   }
 
   #useLine(line: string): void {
     switch (this.#state) {
-      case "status": {
-        const match = STATUS_LINE.exec(line);
-        if (match === null) throw this.#malformed("a wrong status line");
-        this.#status = Number(match[2]);
-        this.#keepAlive = match[1] === "1";
-        this.#headers = [];
+      case "status":
+        this.#head = new ReplyHead(line);
         this.#state = "headers";
         return;
-      }
       case "headers":
-        return line === "" ? this.#headDone() : this.#header(line);
+        return line === "" ? this.#headDone() : this.#head?.add(line);
       case "trailers":
-        if (line === "") this.#done();
+        if (line === "") this.#state = "done";
         return;
       case "chunk end":
-        if (line !== "") throw this.#malformed("a wrong chunk end");
+        if (line !== "") throw new MalformedReply("a wrong chunk end");
         this.#state = "chunk size";
         return;
       default: {
         const match = CHUNK_SIZE.exec(line);
-        if (match === null) throw this.#malformed("a wrong chunk size");
+        if (match === null) throw new MalformedReply("a wrong chunk size");
         this.#left = Number.parseInt(match[1] ?? "0", 16);
         this.#state = this.#left === 0 ? "trailers" : "chunk data";
       }
     }
   }
 
-  #header(line: string): void {
-    const last = this.#headers.at(-1);
-    if (line[0] === " " || line[0] === "\t") {
-      if (last === undefined) throw this.#malformed("a wrong header line");
-      last[1] = `${last[1]} ${line.trim()}`; // obs-fold, RFC 9112 §5.2
-      return;
-    }
-    const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(0, colon));
-    if (!HEADER_NAME.test(name) || /[\0\r]/.test(line)) {
-      throw this.#malformed("a wrong header line");
-    }
-    this.#headers.push([
-      name.toLowerCase(),
-      line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, ""),
-    ]);
-  }
-
   #headDone(): void {
-    if (this.#status < 200) {
-      if (this.#status === 101) {
-        throw this.#malformed("it changes to a protocol nobody asked for");
-      }
+    const head = this.#head;
+    if (head === undefined) return;
+    if (head.status === 101) {
+      throw new MalformedReply("it changes to a protocol nobody asked for");
+    }
+    if (head.status < 200) {
       this.#state = "status";
       return;
     }
-    const options = this.#list("connection");
-    if (options.includes("close")) this.#keepAlive = false;
-    else if (options.includes("keep-alive")) this.#keepAlive = true;
-    if (
-      this.#status === 204 || this.#status === 304 ||
-      this.#expectation.method === "HEAD" ||
-      (this.#expectation.method === "CONNECT" && this.#status < 300)
-    ) return this.#done();
-    const lengths = [...new Set(this.#list("content-length"))];
-    const codings = this.#list("transfer-encoding");
-    if (codings.length > 0) {
-      if (codings.length > 1 || codings[0] !== "chunked") {
-        throw this.#malformed("a transfer coding that nobody asked for");
-      }
-      // Two lengths that may differ: the chunks count, the connection ends (RFC 9112 §6.3).
-      if (lengths.length > 0) this.#keepAlive = false;
-      this.#state = "chunk size";
-      return;
+    const { body, isKept } = head.framing(this.#expectation.method);
+    this.#keepAlive = isKept;
+    switch (body.kind) {
+      case "none":
+        this.#state = "done";
+        return;
+      case "fixed":
+        this.#left = body.length;
+        this.#state = "fixed";
+        if (body.length > this.#expectation.maxBody) this.#refuseLong();
+        return;
+      case "chunked":
+        this.#state = "chunk size";
+        return;
+      case "until close":
+        this.#state = "until close";
+        return;
+      default:
+        body satisfies never;
     }
-    const [length] = lengths;
-    if (length === undefined) {
-      this.#keepAlive = false;
-      this.#state = "until close";
-      return;
-    }
-    if (lengths.length > 1 || !/^\d{1,15}$/.test(length)) {
-      throw this.#malformed("a wrong Content-Length");
-    }
-    this.#left = Number(length);
-    this.#state = "fixed";
-    if (this.#left === 0) this.#done();
-    else if (this.#left > this.#expectation.maxBody) this.#refuseLong();
   }
 
-  #list(name: string): string[] {
-    return this.#headers.flatMap(([key, value]) =>
-      key === name ? value.toLowerCase().split(",").map((v) => v.trim()) : []
-    );
-  }
-
+  /** One buffer that grows: a body in a million chunks costs what its bytes cost. */
   #keep(bytes: Uint8Array): void {
-    const room = this.#expectation.maxBody - this.#kept;
-    const part = bytes.length > room ? bytes.subarray(0, room) : bytes;
-    if (part.length > 0) this.#parts.push(part.slice());
-    this.#kept += part.length;
+    const { maxBody } = this.#expectation;
+    const part = bytes.subarray(0, maxBody - this.#kept);
+    const needed = this.#kept + part.length;
+    if (needed > this.#body.length) {
+      const size = Math.max(needed, 2 * this.#body.length, 1024);
+      const grown = new Uint8Array(Math.min(size, maxBody));
+      grown.set(this.#body);
+      this.#body = grown;
+    }
+    this.#body.set(part, this.#kept);
+    this.#kept = needed;
     if (part.length === bytes.length) return;
     this.#refuseLong();
     this.#keepAlive = false;
@@ -266,21 +231,12 @@ export class ReplyParser {
 
   /** A cut 2xx could be misread by whom it tells which events were taken; any other is judged by its status. */
   #refuseLong(): void {
-    if (this.#status >= 300) return;
+    const { place, maxBody } = this.#expectation;
+    const status = this.#head?.status ?? 0;
+    if (status >= 300) return;
     throw new TransportError(
       "unclear",
-      `The answer of ${this.#expectation.place} (${this.#status}) is over ${this.#expectation.maxBody} bytes and was not read.`,
-    );
-  }
-
-  #done(): void {
-    this.#state = "done";
-  }
-
-  #malformed(what: string): TransportError {
-    return new TransportError(
-      "not_http",
-      `What answers at ${this.#expectation.place} is not a web server: ${what}.`,
+      `The answer of ${place} (${status}) is over ${maxBody} bytes and was not read.`,
     );
   }
 }
@@ -302,12 +258,7 @@ class Reply implements HttpReply {
   }
 
   get headers(): Headers {
-    if (this.#headers === undefined) {
-      this.#headers = new Headers();
-      for (const [name, value] of this.#fields) {
-        this.#headers.append(name, value);
-      }
-    }
+    this.#headers ??= new Headers(this.#fields.map(([n, v]) => [n, v]));
     return this.#headers;
   }
 
@@ -316,14 +267,15 @@ class Reply implements HttpReply {
   }
 }
 
-function join(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+function checkStart(line: Uint8Array): void {
+  for (let i = 0; i < Math.min(line.length, STATUS_START.length); i++) {
+    if (line[i] === STATUS_START[i]) continue;
+    throw new MalformedReply(
+      line[0] === 0x15 || line[0] === 0x16
+        ? "it speaks TLS: use https:// in the address"
+        : "its answer does not begin with HTTP/1",
+    );
   }
-  return whole;
 }
 
 /** Header bytes as the characters of the same numbers (TextDecoder's "latin1" is windows-1252). */
