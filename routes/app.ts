@@ -48,6 +48,8 @@ export interface App {
   request(path: string, init?: RequestInit): Promise<Response>;
   /** Envelopes taken with members that HEC does not know, since the start. */
   unknownMembers(): number;
+  /** Bytes of request bodies held now. */
+  heldBytes(): number;
   /** Ends the one timer. The server that uses `fetch` is its owner's to stop. */
   close(): void;
 }
@@ -103,6 +105,7 @@ export function createApp(deps: AppDeps): App {
       return await fetch(new Request(new URL(path, "http://relay"), init));
     },
     unknownMembers: () => hec.unknownMembers,
+    heldBytes: () => hec.heldBytes,
     close: () => hec.close(),
   };
 }

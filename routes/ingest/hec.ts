@@ -13,7 +13,8 @@ import { type Code, REPLIES, replyBody } from "../../lib/format/hec_codes.ts";
 import { splitLines } from "../../lib/format/hec_raw.ts";
 import { scanBody } from "../../lib/json/scanner.ts";
 import { ROW, SpanTable } from "../../lib/json/spans.ts";
-import type { Defaults, EventLog } from "../../lib/log/log.ts";
+import type { Defaults } from "../../lib/log/intake.ts";
+import type { EventLog } from "../../lib/log/log.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Face, IngestToken } from "../../lib/tokens.ts";
 import { admitProducer } from "../auth.ts";
@@ -66,6 +67,11 @@ export class HecIntake {
     this.#refusals = new Refusals(deps.clock, deps.logger);
   }
 
+  /** Bytes of bodies held now. */
+  get heldBytes(): number {
+    return this.#bodies.held;
+  }
+
   /** Ends the timer of slow bodies. */
   close(): void {
     this.#bodies.close();
@@ -112,7 +118,7 @@ export class HecIntake {
 
   #health(method: string, parameters: URLSearchParams | undefined): Response {
     const { log, accepts, tokens } = this.#deps;
-    let code: Code = log.full || log.unavailable || !accepts() ? 18 : 17;
+    let code: Code = log.isFull || log.isUnavailable || !accepts() ? 18 : 17;
     const shown = parameters?.get("token") ?? null;
     if (shown !== null) {
       const entry = admitProducer(tokens, null, shown);

@@ -2,7 +2,7 @@
 
 import type { Judgement } from "../../lib/format/hec.ts";
 import { type Code, REPLIES, replyBody } from "../../lib/format/hec_codes.ts";
-import type { Kept } from "../../lib/log/log.ts";
+import type { Kept } from "../../lib/log/intake.ts";
 import type { Face } from "../../lib/tokens.ts";
 import type { Body } from "./body.ts";
 

@@ -1,0 +1,354 @@
+/** Rows where the transport matters: a real server on a loopback port. */
+
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { ManualClock } from "../../support/manual_clock.ts";
+import {
+  chunk,
+  connect,
+  head,
+  type RawClient,
+} from "../../support/raw_http.ts";
+import { openRelay, type Relay } from "../../support/hec_relay.ts";
+
+const EVENT = "/services/collector/event";
+const MIB = 1 << 20;
+
+/** Waits until the relay has read so many bytes of bodies that it still holds: the server's own progress. */
+async function untilHeld(relay: Relay, bytes: number): Promise<void> {
+  while (relay.app.heldBytes() < bytes) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Sends `bytes` as chunks until the other side stops listening. */
+async function flood(client: RawClient, bytes: number): Promise<void> {
+  const piece = "x".repeat(64 * 1024);
+  try {
+    for (let sent = 0; sent < bytes; sent += piece.length) {
+      await client.send(piece);
+    }
+  } catch {
+    // The relay has answered and closed.
+  }
+}
+
+Deno.test("hec row 21: a wrong token is answered without reading 50 MB", async () => {
+  await using relay = await openRelay();
+  const port = relay.serve();
+  using client = await connect(port);
+  await client.send(
+    head(EVENT, { Authorization: "Splunk wrong" }, 50_000_000),
+  );
+  const reply = await client.reply();
+  assert.equal(reply.status, 403);
+  assert.equal(reply.text, '{"text":"Invalid token","code":4}');
+  await flood(client, 50_000_000);
+  assert.ok(await client.isClosed());
+  using other = await connect(port);
+  await other.post(EVENT, '{"event":"a"}');
+  assert.equal((await other.reply()).status, 200);
+});
+
+Deno.test("hec row 47: gzip, gzip in chunks, gzip of two members", async () => {
+  await using relay = await openRelay();
+  using client = await connect(relay.serve());
+  const gzip = { "Content-Encoding": "gzip" };
+  const body = '{"event":"a"}\n{"event":"b"}';
+  const whole = gzipSync(body);
+  await client.post(EVENT, whole, gzip);
+  assert.equal((await client.reply()).status, 200);
+  await client.send(head(EVENT, gzip));
+  for (let at = 0; at < whole.length; at += 7) {
+    const piece = whole.subarray(at, at + 7);
+    await client.send(`${piece.length.toString(16)}\r\n`, piece, "\r\n");
+  }
+  await client.send("0\r\n\r\n");
+  assert.equal((await client.reply()).status, 200);
+  const two = new Uint8Array([
+    ...gzipSync(body.slice(0, 9)),
+    ...gzipSync(body.slice(9)),
+  ]);
+  await client.post(EVENT, two, { "Content-Encoding": "GZIP" });
+  assert.equal((await client.reply()).status, 200);
+  assert.deepEqual(
+    await relay.texts(),
+    ['"a"', '"b"', '"a"', '"b"', '"a"', '"b"'],
+  );
+  assert.equal(relay.app.heldBytes(), 0);
+});
+
+Deno.test("hec row 48: other encodings", async () => {
+  await using relay = await openRelay();
+  for (const encoding of ["br", "deflate", "zstd", "gzip, gzip", "x"]) {
+    const reply = await relay.post("", '{"event":"a"}', {
+      "Content-Encoding": encoding,
+    });
+    assert.equal(reply.status, 415, encoding);
+    assert.equal(reply.code, 6);
+  }
+  for (const encoding of ["", "identity"]) {
+    const reply = await relay.post("", '{"event":"a"}', {
+      "Content-Encoding": encoding,
+    });
+    assert.equal(reply.status, 200);
+  }
+});
+
+Deno.test("hec row 49: gzip that is none, is cut, has a wrong checksum or something behind it", async () => {
+  await using relay = await openRelay();
+  const good = gzipSync('{"event":"a"}{"event":"b"}');
+  const wrong = good.slice();
+  wrong[good.length - 6] = (wrong[good.length - 6] ?? 0) ^ 1;
+  for (
+    const body of [
+      new TextEncoder().encode('{"event":"a"}'),
+      good.subarray(0, good.length - 3),
+      wrong,
+      new Uint8Array([...good, 0x7b]),
+      new Uint8Array(0),
+    ]
+  ) {
+    const reply = await relay.post("", body, { "Content-Encoding": "gzip" });
+    assert.equal(reply.status, 400);
+    assert.equal(reply.text, '{"text":"Invalid data format","code":6}');
+  }
+  assert.deepEqual(await relay.texts(), []);
+  assert.equal(relay.app.heldBytes(), 0);
+});
+
+Deno.test("hec row 50: gzip bombs are refused in bounded memory", async () => {
+  await using relay = await openRelay({
+    limits: { maxBody: 4 * MIB, maxInflight: 8 * MIB },
+  });
+  const bomb = gzipSync(new Uint8Array(100 * MIB));
+  const before = Deno.memoryUsage().rss;
+  const replies = await Promise.all(
+    Array.from(
+      { length: 16 },
+      () => relay.post("", bomb, { "Content-Encoding": "gzip" }),
+    ),
+  );
+  assert.ok(Deno.memoryUsage().rss - before < 200 * MIB);
+  const [refused, busy] = [413, 503].map((status) =>
+    replies.filter((reply) => reply.status === status)
+  );
+  assert.equal((refused?.length ?? 0) + (busy?.length ?? 0), 16);
+  assert.ok((refused?.length ?? 0) > 0);
+  assert.equal(refused?.[0]?.text, '{"text":"Content too large","code":6}');
+  assert.equal(relay.app.heldBytes(), 0);
+});
+
+Deno.test("hec row 51: a body above the cap, with its length declared or not", async () => {
+  await using relay = await openRelay({ limits: { maxBody: MIB } });
+  const port = relay.serve();
+  for (
+    const [authorization, status, text] of [
+      ["Splunk hct_good", 413, '{"text":"Content too large","code":6}'],
+      [
+        "Bearer hct_good",
+        400,
+        '{"text":"Invalid data format","code":6,"invalid-event-number":0}',
+      ],
+    ] as const
+  ) {
+    const headers = { Authorization: authorization };
+    using declared = await connect(port);
+    await declared.send(head(EVENT, headers, MIB + 1));
+    const one = await declared.reply();
+    assert.deepEqual([one.status, one.text], [status, text]);
+    using chunked = await connect(port);
+    await chunked.send(head(EVENT, headers));
+    const sending = chunked.send(chunk("x".repeat(MIB + 1))).catch(() => {});
+    const two = await chunked.reply();
+    assert.deepEqual([two.status, two.text], [status, text]);
+    await sending;
+  }
+  using exact = await connect(port);
+  await exact.post(EVENT, '{"event":"a"}'.padEnd(MIB, " "));
+  assert.equal((await exact.reply()).status, 200);
+  assert.equal(relay.app.heldBytes(), 0);
+});
+
+Deno.test("hec row 52: a body that drips for 35 s", async () => {
+  const clock = new ManualClock();
+  await using relay = await openRelay({ clock });
+  using client = await connect(relay.serve());
+  const body = '{"event":"dripping"}{"event":"still"}';
+  await client.send(head(EVENT, {}, body.length));
+  for (let at = 0; at < body.length; at++) {
+    await client.send(body.slice(at, at + 1));
+    await untilHeld(relay, at + 1 === body.length ? 0 : at + 1);
+    if (at + 1 < body.length) {
+      await clock.untilSleeping();
+      clock.advance(1_000);
+    }
+  }
+  assert.equal((await client.reply()).status, 200);
+  assert.deepEqual(await relay.texts(), ['"dripping"', '"still"']);
+});
+
+Deno.test("a body without a byte for 60 s is answered 408, and its whole events are kept", async () => {
+  const clock = new ManualClock();
+  await using relay = await openRelay({ clock });
+  const port = relay.serve();
+  for (
+    const [suffix, piece, kept] of [
+      ["/event", '{"event":"a"}{"event":"b"}{"event":"c', ['"a"', '"b"']],
+      ["/raw", "line one\nline tw", ["line one"]],
+    ] as const
+  ) {
+    using client = await connect(port);
+    await client.send(head(`/services/collector${suffix}`, {}, 1_000), piece);
+    await untilHeld(relay, piece.length);
+    for (let second = 0; second < 60; second++) {
+      await clock.untilSleeping();
+      clock.advance(1_000);
+      await Promise.resolve();
+    }
+    assert.ok(relay.app.heldBytes() > 0, "not before 60 s");
+    await clock.untilSleeping();
+    clock.advance(2_000);
+    const reply = await client.reply();
+    assert.equal(reply.status, 408);
+    assert.equal(reply.text, '{"text":"Request timed out","code":6}');
+    assert.equal(reply.headers.get("connection"), "close");
+    const events = await relay.events();
+    assert.deepEqual(events.map(({ event }) => event), kept);
+    assert.equal(
+      reply.headers.get("Hecate-Event-Ids"),
+      `${events[0]?.id}+${kept.length}`,
+    );
+    assert.ok(await client.isClosed());
+  }
+});
+
+Deno.test("a body that takes more than 10 minutes is answered 408; nothing of a compressed one is kept", async () => {
+  const clock = new ManualClock();
+  await using relay = await openRelay({ clock });
+  using client = await connect(relay.serve());
+  const body = gzipSync('{"event":"a"}'.repeat(100));
+  await client.send(
+    head(EVENT, { "Content-Encoding": "gzip" }, body.length),
+  );
+  const reply = client.reply();
+  let at = 0;
+  for (; at < 13; at++) {
+    await client.send(body.subarray(at, at + 1));
+    await untilHeld(relay, at + 1);
+    for (let second = 0; second < 46; second++) {
+      await clock.untilSleeping();
+      clock.advance(1_000);
+    }
+  }
+  for (let second = 0; second < 10; second++) {
+    await clock.untilSleeping();
+    clock.advance(1_000);
+    if (relay.app.heldBytes() === 0) break;
+    await Promise.resolve();
+  }
+  assert.equal((await reply).status, 408);
+  assert.deepEqual(await relay.texts(), []);
+});
+
+Deno.test("hec row 56: events cut across chunks at every byte", async () => {
+  await using relay = await openRelay();
+  using client = await connect(relay.serve());
+  const events = [
+    '{"a":"}{\\"\\\\"}',
+    '"é😀\\\\"',
+    '{"b":["]",{}]}',
+  ];
+  const text = events.map((event) => `{"event":${event}}`).join("");
+  const bytes = new TextEncoder().encode(text);
+  for (let cut = 1; cut < bytes.length; cut++) {
+    await client.send(head(EVENT, {}));
+    for (const piece of [bytes.subarray(0, cut), bytes.subarray(cut)]) {
+      await client.send(`${piece.length.toString(16)}\r\n`, piece, "\r\n");
+    }
+    await client.send("0\r\n\r\n");
+    assert.equal((await client.reply()).status, 200);
+    assert.deepEqual(await relay.texts(), events, `cut at ${cut}`);
+  }
+});
+
+Deno.test("hec row 77: a client that goes away leaves no half event", async () => {
+  await using relay = await openRelay();
+  const port = relay.serve();
+  const client = await connect(port);
+  const piece = '{"event":"a"}{"event":"b"}{"event":"c';
+  await client.send(head(EVENT, {}, 1_000), piece);
+  await untilHeld(relay, piece.length);
+  client[Symbol.dispose]();
+  while (relay.app.heldBytes() > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assert.deepEqual(await relay.texts(), ['"a"', '"b"']);
+  const cut = await connect(port);
+  await cut.send(head(EVENT, {}), '7\r\n{"eve');
+  await untilHeld(relay, 1);
+  cut[Symbol.dispose]();
+  while (relay.app.heldBytes() > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assert.deepEqual(await relay.texts(), []);
+});
+
+Deno.test("hec row 78: Expect: 100-continue is answered at once", async () => {
+  await using relay = await openRelay();
+  using client = await connect(relay.serve());
+  const event = `"${"x".repeat(600_000)}"`;
+  const body = `{"event":${event}}`.repeat(2);
+  await client.send(head(EVENT, { Expect: "100-continue" }, body.length));
+  assert.equal((await client.reply()).status, 100);
+  await client.send(body);
+  assert.equal((await client.reply()).status, 200);
+  assert.deepEqual(await relay.texts(), [event, event]);
+});
+
+Deno.test("hec row 83: a raw piece of 41 MB within 5 s", async () => {
+  await using relay = await openRelay();
+  using client = await connect(relay.serve());
+  const line = "😀".repeat(1_023) + "é\n";
+  const piece = new TextEncoder().encode(line.repeat(10_000));
+  assert.ok(piece.length > 40_000_000);
+  const started = performance.now();
+  await client.post("/services/collector/raw", piece, {
+    Authorization: "Bearer hct_good",
+  });
+  const reply = await client.reply();
+  assert.equal(reply.status, 200);
+  assert.ok(performance.now() - started < 5_000);
+  assert.equal((await relay.events()).length, 10_000);
+});
+
+Deno.test("hec row 84: 270 connections at once", async () => {
+  await using relay = await openRelay();
+  const port = relay.serve();
+  const replies = await Promise.all(
+    Array.from({ length: 270 }, async (_, number) => {
+      using client = await connect(port);
+      await client.post("/services/collector", `{"event":{"n":${number}}}`, {
+        Authorization: "Bearer hct_falcon",
+      });
+      return await client.reply();
+    }),
+  );
+  for (const reply of replies) {
+    assert.equal(reply.status, 200);
+    assert.equal(reply.text, '{"text":"Success","code":0}');
+  }
+  const numbers = (await relay.texts()).map((text) => JSON.parse(text).n);
+  assert.equal(new Set(numbers).size, 270);
+});
+
+Deno.test("hec row 88: a connection serves one request after the other; the server has no idle limit", async () => {
+  const clock = new ManualClock();
+  await using relay = await openRelay({ clock });
+  using client = await connect(relay.serve());
+  for (const idle of [0, 60_000, 120_000]) {
+    clock.advance(idle);
+    await client.post(EVENT, '{"event":"a"}');
+    assert.equal((await client.reply()).status, 200);
+  }
+});
