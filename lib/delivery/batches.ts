@@ -1,7 +1,7 @@
 /** Collecting a batch: the events from a place on, as many as one attempt may carry. */
 
 import { EventRun, type Position, type Segment } from "../event.ts";
-import { ENVELOPE, ROW } from "../json/spans.ts";
+import { EVENT, ROW } from "../json/spans.ts";
 
 /** What a connector's loop reads from the log. */
 export interface Source {
@@ -14,7 +14,7 @@ export interface Source {
 /** Bounds of a batch before it is encoded. */
 export interface Bounds {
   readonly events: number;
-  /** Bytes of envelopes as received: what is read beyond what one attempt can carry only costs memory. */
+  /** Bytes of the events themselves: what is read beyond what one attempt can carry only costs memory. */
   readonly bytes: number;
 }
 
@@ -42,14 +42,14 @@ export async function collect(
     for (; index < segment.count; index++) {
       if (run.count >= events || read >= bytes) return run;
       run.push(segment, index);
-      read += envelopeBytes(segment, index);
+      read += eventBytes(segment, index);
     }
     at = { segment: segment.id, index };
   }
   return run;
 }
 
-function envelopeBytes({ spans }: Segment, index: number): number {
-  const row = index * ROW + ENVELOPE;
+function eventBytes({ spans }: Segment, index: number): number {
+  const row = index * ROW + EVENT;
   return (spans[row + 1] ?? 0) - (spans[row] ?? 0);
 }
