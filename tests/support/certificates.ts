@@ -19,6 +19,8 @@ export interface Certificates {
   readonly early: KeyPair;
   /** Self-signed as `openssl req -x509` makes it: CA:TRUE. */
   readonly selfSigned: KeyPair;
+  /** The same, ended. */
+  readonly selfSignedExpired: KeyPair;
   /** No subject alternative name, CN localhost. */
   readonly commonName: KeyPair;
   readonly client: KeyPair;
@@ -86,6 +88,22 @@ export async function makeCertificates(): Promise<Certificates | undefined> {
     await Deno.writeTextFile(`${dir}/index.txt`, "");
     await Deno.writeTextFile(`${dir}/ca.cnf`, CA_CONFIG);
     const server = `basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n`;
+    const past = [
+      ...["-startdate", "20240101000000Z", "-enddate", "20240201000000Z"],
+    ];
+    await openssl(
+      ...["req", "-new", "-key", "localhost.key", "-subj", "/CN=localhost"],
+      ...["-out", "past.csr"],
+    );
+    await Deno.writeTextFile(
+      `${dir}/past.ext`,
+      `basicConstraints=critical,CA:TRUE\n${LOCAL}`,
+    );
+    await openssl(
+      ...["ca", "-batch", "-notext", "-config", "ca.cnf", "-selfsign"],
+      ...["-keyfile", "localhost.key", "-extfile", "past.ext"],
+      ...["-in", "past.csr", "-out", "past.pem", ...past],
+    );
     const good = await leaf("good", "localhost", server + LOCAL);
     const client = await leaf(
       "client",
@@ -117,14 +135,16 @@ export async function makeCertificates(): Promise<Certificates | undefined> {
         "collector.example",
         server + "subjectAltName=DNS:collector.example",
       ),
-      expired: await leaf("expired", "localhost", server + LOCAL, [
-        ...["-startdate", "20240101000000Z", "-enddate", "20240201000000Z"],
-      ]),
+      expired: await leaf("expired", "localhost", server + LOCAL, past),
       early: await leaf("early", "localhost", server + LOCAL, [
         ...["-startdate", "20480101000000Z", "-enddate", "20490201000000Z"],
       ]),
       selfSigned: {
         cert: await read("localhost.pem"),
+        key: await read("localhost.key"),
+      },
+      selfSignedExpired: {
+        cert: await read("past.pem"),
         key: await read("localhost.key"),
       },
       commonName: await leaf("common", "localhost", server),

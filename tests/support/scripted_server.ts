@@ -62,6 +62,28 @@ export class ScriptedConnection {
     }
   }
 
+  /** Passes bytes both ways until either end closes. */
+  async bridge(other: Deno.Conn): Promise<void> {
+    const pass = async (from: Deno.Conn, to: Deno.Conn) => {
+      const buffer = new Uint8Array(65_536);
+      try {
+        for (;;) {
+          const read = await from.read(buffer);
+          if (read === null) break;
+          let bytes = buffer.subarray(0, read);
+          while (bytes.length > 0) {
+            bytes = bytes.subarray(await to.write(bytes));
+          }
+        }
+      } catch {
+        // one end went
+      }
+      closeQuietly(from);
+      closeQuietly(to);
+    };
+    await Promise.all([pass(this.#conn, other), pass(other, this.#conn)]);
+  }
+
   /** Closes at once. */
   close(): void {
     closeQuietly(this.#conn);
@@ -99,7 +121,8 @@ export class ScriptedServer implements AsyncDisposable {
       ? Deno.listen(where)
       : Deno.listenTls({ ...where, ...tls, alpnProtocols: ["http/1.1"] });
     this.#listener = listener;
-    if (listener.addr.transport !== "tcp") throw new Error("no TCP");
+    // By its members: 2.5 leaves the transport out for TLS.
+    if (!("port" in listener.addr)) throw new Error("no TCP");
     this.port = listener.addr.port;
     this.#work.push(this.#accept(script));
   }
