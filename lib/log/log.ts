@@ -1,62 +1,39 @@
-/** The durable log. (Signatures first; the bodies follow.) */
+/**
+ * The durable log: every accepted event enters once, in one order, and is read from any place.
+ *
+ * Invariants: what `append` says is kept is durable; nothing ever appears behind a place that was read. Readers that
+ * keep up are served from memory (`tail.ts`): on a store that is this process's alone by its own appends, elsewhere by
+ * what one shared reader fetches. Readers are never failed: they wait while the store does not answer.
+ */
+
 import type { Clock } from "../clock.ts";
 import type { Position, Segment } from "../event.ts";
-import type { SpanTable } from "../json/spans.ts";
 import type { Logger } from "../logger.ts";
+import { Disk } from "./disk.ts";
+import { newestOf, readHeads, totalsOf } from "./heads.ts";
+import type { Intake, Kept } from "./intake.ts";
+import { messageOf } from "./kv.ts";
+import { Lane } from "./lane.ts";
+import { Reader } from "./reader.ts";
+import { Retention } from "./retention.ts";
+import { NO_HASH } from "./segment.ts";
+import type { Settle } from "./settle.ts";
 import type { Store } from "./store.ts";
+import { Tail } from "./tail.ts";
+import { oldestHeader, readTrimMark } from "./trim.ts";
+import { Writer } from "./writer.ts";
 
-/** The largest envelope (or raw line) that one commit holds with its index: 700 KiB. */
-export const MAX_EVENT_BYTES = 716_800;
+export { MAX_EVENT_BYTES } from "./intake.ts";
+export type { Defaults, IdRun, Intake, Kept, Refusal } from "./intake.ts";
 
-/** Plain text that fills what an event lacks; `time` is digits as text. */
-export interface Defaults {
-  readonly host?: string;
-  readonly source?: string;
-  readonly sourcetype?: string;
-  readonly index?: string;
-  readonly time?: string;
-}
-
-/** What one request brings. */
-export interface Intake {
-  /** Not to be changed until `append` resolves. */
-  readonly bytes: Uint8Array;
-  readonly spans: SpanTable;
-  /** Rows `from` … `to − 1`. */
-  readonly from: number;
-  readonly to: number;
-  /** Name of the ingest token. */
-  readonly producer: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly receivedAt: number;
-  readonly defaults: Defaults;
-}
-
-/** `count` events of one segment from `first` on. */
-export interface IdRun {
-  readonly segment: string;
-  readonly first: number;
-  readonly count: number;
-}
-
-/** What was kept: a prefix of the intake. */
-export interface Kept {
-  readonly kept: number;
-  readonly ids: readonly IdRun[];
-  /**
-   * Why the rest was not. full: no room; unavailable: the store does not answer (the rest may be stored all the same);
-   * closing: the relay stops; too_large: the event after the kept ones fits no commit.
-   */
-  readonly refusal?: "full" | "unavailable" | "closing" | "too_large";
-}
-
-export interface LogStats {
-  /** Events and stored bytes in the log now. */
-  readonly events: number;
-  readonly bytes: number;
-  /** When the oldest was received: milliseconds since the Unix epoch; null when empty. */
-  readonly oldest: number | null;
-}
+/** Lanes over the network, where a large commit takes 45 ms; alone more gain nothing. */
+const SHARED_LANES = 4;
+const TAIL_BYTES = 32 * 1024 * 1024;
+/** How often to look for what other processes appended. */
+const POLL_MS = 500;
+const RETRY_MS = 500;
+/** How long closing waits for what is in flight. */
+const CLOSE_MS = 4_000;
 
 export interface LogOptions {
   readonly clock: Clock;
@@ -66,7 +43,7 @@ export interface LogOptions {
   readonly uuid: () => string;
   /** This process's name, shown as the holder of leases. */
   readonly instance: string;
-  /** The configured connectors: they hold the log back. Asked at each trim. */
+  /** The configured connectors: their places hold the log. Asked at each trim. */
   readonly connectors: () => readonly string[];
   /** How long settled events are kept for replay, in milliseconds, and how many bytes of them. */
   readonly keep: number;
@@ -75,31 +52,277 @@ export interface LogOptions {
   readonly maxBytes?: number;
   /** Memory for the newest segments; default 32 MiB. */
   readonly tailBytes?: number;
+  /** Default 24 MiB; only for a KV file. */
+  readonly ballastBytes?: number;
 }
 
-export declare function openLog(
+export interface LogStats {
+  /** Events and stored bytes in the log now. */
+  readonly events: number;
+  readonly bytes: number;
+  /** When the oldest segment was received: milliseconds since the Unix epoch; null when the log is empty. */
+  readonly oldest: number | null;
+}
+
+/** Opens the log in a store. @throws what the store throws. */
+export async function openLog(
   store: Store,
   options: LogOptions,
-): Promise<EventLog>;
+): Promise<EventLog> {
+  const heads = await readHeads(store);
+  const mark = await readTrimMark(store);
+  const newest = newestOf(heads.values());
+  const log = new EventLog(store, options, {
+    segment: newest.segment,
+    index: newest.count,
+  });
+  await log.retention.start(totalsOf(heads), mark);
+  return log;
+}
 
-export declare class EventLog {
-  /** Resolves when what it kept is durable. Never throws for expected failures. */
-  append(intake: Intake): Promise<Kept>;
-  /** The first segment that holds an event at or after `at` (undefined: the oldest kept); undefined: none yet. */
-  next(at: Position | undefined): Promise<Segment | undefined>;
-  /** Resolves when there may be something at or after `after`. @throws the signal's reason when it aborts first. */
-  changed(after: Position, signal: AbortSignal): Promise<void>;
-  /** The place behind the newest event. */
-  end(): Promise<Position>;
-  /** Segments read back from KV since the start because they were no longer in memory. */
-  readonly lagReads: number;
+export class EventLog {
+  readonly store: Store;
+  readonly options: LogOptions;
+  readonly retention: Retention;
+  readonly #writer: Writer;
+  readonly #reader: Reader;
+  readonly #tail: Tail;
+  readonly #stop = new AbortController();
+  readonly #waiters = new Set<() => void>();
+  #forwarding: Promise<Segment | undefined> | undefined;
+  #polling: Promise<void> | undefined;
+  #lagReads = 0;
+  #isClosing = false;
+
+  /** Use `openLog`. `end`: the end of the log now. */
+  constructor(store: Store, options: LogOptions, end: Position) {
+    const { clock, logger, random, uuid } = options;
+    this.store = store;
+    this.options = options;
+    this.retention = new Retention({
+      store,
+      clock,
+      logger,
+      disk: store.path === undefined
+        ? undefined
+        : new Disk(store.path, options.ballastBytes),
+      connectors: options.connectors,
+      keep: options.keep,
+      keepBytes: options.keepBytes,
+      maxBytes: options.maxBytes,
+    });
+    this.#reader = new Reader(store);
+    this.#tail = new Tail(options.tailBytes ?? TAIL_BYTES, end);
+    const process = uuid();
+    const names = store.isExclusive
+      ? ["local"]
+      : Array.from({ length: SHARED_LANES }, (_, n) => `${process}-${n}`);
+    this.#writer = new Writer({
+      store,
+      random,
+      process,
+      lanes: names.map((name) =>
+        new Lane({
+          name,
+          store,
+          random,
+          stop: this.#stop.signal,
+          inherit: () => this.#newestHash(),
+        })
+      ),
+      onStored: (segment) => this.#onStored(segment),
+      onFull: () => this.retention.onDiskFull(),
+    });
+  }
+
+  /** Resolves when what it kept is durable. Throws only for spans that lie outside of their event (a bug). */
+  async append(intake: Intake): Promise<Kept> {
+    if (this.#isClosing) return { kept: 0, ids: [], refusal: "closing" };
+    if (this.retention.isFull) return { kept: 0, ids: [], refusal: "full" };
+    return await this.#writer.append(intake);
+  }
+
+  /**
+   * The first segment that holds an event at or after the place (undefined: the oldest kept); undefined: there is none
+   * yet, or the log was closed. Waits while the store does not answer.
+   */
+  async next(at: Position | undefined): Promise<Segment | undefined> {
+    const from = at ?? { segment: "", index: 0 };
+    if (this.#tail.covers(from)) {
+      const found = this.#tail.next(from);
+      if (found !== undefined || this.store.isExclusive) return found;
+      while (await this.#forward() !== undefined) {
+        if (!this.#tail.covers(from)) break;
+        const fetched = this.#tail.next(from);
+        if (fetched !== undefined) return fetched;
+      }
+      if (this.#tail.covers(from)) return undefined;
+    }
+    const segment = await this.#read(from);
+    if (segment !== undefined) this.#lagReads++;
+    return segment;
+  }
+
+  /** Resolves when there may be something at or after the place. @throws the signal's reason when it aborts first. */
+  async changed(after: Position, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (!this.#tail.covers(after)) return;
+    if (this.#tail.next(after) !== undefined) return;
+    // What others appended may be there already: the first look is the caller's own `next`.
+    let wake: () => void = () => undefined;
+    let onAbort: () => void = () => undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        wake = resolve;
+        onAbort = () => reject(signal.reason);
+        this.#waiters.add(wake);
+        signal.addEventListener("abort", onAbort, { once: true });
+        if (!this.store.isExclusive) this.#polling ??= this.#poll();
+      });
+    } finally {
+      this.#waiters.delete(wake);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** The place behind the newest event. @throws what a shared store throws. */
+  async end(): Promise<Position> {
+    if (this.store.isExclusive) return this.#tail.end;
+    const { segment, count } = newestOf(
+      (await readHeads(this.store)).values(),
+    );
+    return { segment, index: count };
+  }
+
+  /** Times that a reader was served from the store, because memory no longer held its place. */
+  get lagReads(): number {
+    return this.#lagReads;
+  }
+
   /** Damaged segments met since the start. */
-  readonly damaged: number;
+  get damaged(): number {
+    return this.#reader.damaged;
+  }
+
   /** Appends are refused: no room. */
-  readonly full: boolean;
+  get full(): boolean {
+    return this.retention.isFull;
+  }
+
   /** The store does not answer: appends are refused. */
-  readonly unavailable: boolean;
-  stats(): Promise<LogStats>;
-  /** Finishes what is in flight, gives everything back. The store closes with it. */
-  close(): Promise<void>;
+  get unavailable(): boolean {
+    return this.#writer.isStuck;
+  }
+
+  /** Does the store answer, within 5 s? */
+  async answers(): Promise<boolean> {
+    if (this.#isClosing || this.unavailable) return false;
+    try {
+      await readTrimMark(this.store);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** @throws what the store throws. */
+  async stats(): Promise<LogStats> {
+    const mark = await readTrimMark(this.store);
+    const oldest = await oldestHeader(this.store, mark);
+    let events = 0, bytes = 0;
+    for (const [lane, head] of await readHeads(this.store)) {
+      events += head.events - (mark.lanes[lane]?.events ?? 0);
+      bytes += head.bytes - (mark.lanes[lane]?.bytes ?? 0);
+    }
+    return { events, bytes, oldest: oldest?.receivedAt ?? null };
+  }
+
+  /** Moves a place; for leases. The new versionstamp once durable; undefined: refused. */
+  settle(settle: Settle): Promise<string | undefined> {
+    return this.#writer.settle(settle);
+  }
+
+  /** Aborts when the log closes. */
+  get closed(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Finishes what is in flight (4 s at most), refuses the rest and closes the store. */
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    const late = new AbortController();
+    await Promise.race([
+      this.#writer.drained(),
+      this.options.clock.sleep(CLOSE_MS, late.signal).catch(() => undefined),
+    ]);
+    late.abort("closed");
+    this.#stop.abort(new Error("The log is closed"));
+    this.#writer.refuseAll("closing");
+    this.#wakeAll();
+    await this.retention.close();
+    await this.#polling;
+    this.store.close();
+  }
+
+  #onStored(segment: Segment): void {
+    this.retention.onAppended(segment.storedBytes);
+    // Where others append too, what follows what is known only by reading.
+    if (this.store.isExclusive) this.#tail.push(segment);
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
+  }
+
+  /** Fetches what follows the tail, once for all who ask meanwhile. */
+  #forward(): Promise<Segment | undefined> {
+    if (this.#forwarding === undefined) {
+      this.#forwarding = this.#read(this.#tail.end).then((segment) => {
+        if (segment !== undefined) this.#tail.push(segment);
+        return segment;
+      }).finally(() => {
+        this.#forwarding = undefined;
+      });
+    }
+    return this.#forwarding;
+  }
+
+  /** Looks for others' appends while somebody waits. */
+  async #poll(): Promise<void> {
+    const { clock, random } = this.options;
+    while (this.#waiters.size > 0 && !this.#stop.signal.aborted) {
+      await clock.sleep(POLL_MS * (0.75 + random() / 2), this.#stop.signal)
+        .catch(() => undefined);
+      if (this.#stop.signal.aborted) break;
+      if (await this.#forward() !== undefined) this.#wakeAll();
+    }
+    this.#polling = undefined;
+  }
+
+  /** Reads on, and again until the store answers or the log closes. */
+  async #read(at: Position): Promise<Segment | undefined> {
+    const { clock, logger, random } = this.options;
+    while (!this.#stop.signal.aborted) {
+      try {
+        return await this.#reader.next(at);
+      } catch (error) {
+        if (this.#stop.signal.aborted) break;
+        logger.log("warn", "store.slow", "The log could not be read", {
+          error: messageOf(error),
+        });
+        await this.store.refresh().catch(() => undefined);
+        await clock.sleep(RETRY_MS * (0.5 + random()), this.#stop.signal)
+          .catch(() => undefined);
+      }
+    }
+    return undefined;
+  }
+
+  async #newestHash(): Promise<string> {
+    if (this.store.isExclusive) return NO_HASH;
+    return newestOf((await readHeads(this.store)).values()).hash;
+  }
 }

@@ -6,9 +6,11 @@
  *    40  checksum of the lane's previous segment (32 bytes; zeros: none): the hash chain
  *    72  events the lane appended before (u64)  80  bytes it stored before (u64)
  *    88  length of the blob   92  payload bytes   96  events   100  runs   104  lane name bytes (u32 each)
- *   108  payload: envelopes as received, small gaps between them left in; each run's defaults as JSON text before its
+ *   108  when its newest run was received (u64, milliseconds)
+ *   116  lane name, so that the first value alone tells what trimming needs
+ *        payload: envelopes as received, small gaps between them left in; each run's defaults as JSON text before its
  *        events
- *        lane name, runs, index
+ *        runs, index
  *
  * Run: producer (length, UTF-8), receivedAt, events, mask of defaults, then start and length in the payload of each.
  * Event: gap to the end of the event before, length, flags, mask of own members, then of each own member the start
@@ -38,12 +40,14 @@ import {
 import { MAX_VALUE_BYTES, MAX_VALUES } from "./kv.ts";
 import { VarintReader } from "./varint.ts";
 
-export const HEADER_BYTES = 108;
+/** The fixed part; the lane's name follows. */
+export const HEADER_BYTES = 116;
 export const MAX_BLOB_BYTES = MAX_VALUE_BYTES * MAX_VALUES;
 const CHECKSUM_AT = 8;
 const CHECKED_FROM = 40;
 const HASH_BYTES = 32;
 const VERSION = 1;
+const LITTLE_ENDIAN = true;
 
 /** Members in the order of the mask's bits. */
 export const MEMBERS = [
@@ -74,7 +78,11 @@ export interface Header {
   readonly payloadBytes: number;
   readonly count: number;
   readonly runs: number;
-  readonly laneBytes: number;
+  readonly lane: string;
+  /** Where the payload begins. */
+  readonly payloadAt: number;
+  /** When its newest run was received: milliseconds since the Unix epoch. */
+  readonly receivedAt: number;
 }
 
 /** Fills in the members that an event lacks and its run gives. `row` is the row's first word. */
@@ -97,21 +105,22 @@ export function fillDefaults(
   }
 }
 
-/** Writes header and checksum over a finished blob and returns the checksum in hex. */
+/** Writes header and checksum over a blob that is finished but for them; returns the checksum in hex. */
 export function seal(
   blob: Uint8Array,
-  header: Omit<Header, "values" | "checksum" | "storedBytes">,
+  header: Omit<Header, "values" | "checksum" | "storedBytes" | "lane">,
 ): string {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
   blob.set([0x48, 0x53, 0x45, 0x47, VERSION, 0, valuesOf(blob.length), 0]);
   writeHex(blob, CHECKED_FROM, header.previous);
-  view.setBigUint64(72, BigInt(header.eventsBefore), true);
-  view.setBigUint64(80, BigInt(header.bytesBefore), true);
-  view.setUint32(88, blob.length, true);
-  view.setUint32(92, header.payloadBytes, true);
-  view.setUint32(96, header.count, true);
-  view.setUint32(100, header.runs, true);
-  view.setUint32(104, header.laneBytes, true);
+  view.setBigUint64(72, BigInt(header.eventsBefore), LITTLE_ENDIAN);
+  view.setBigUint64(80, BigInt(header.bytesBefore), LITTLE_ENDIAN);
+  view.setUint32(88, blob.length, LITTLE_ENDIAN);
+  view.setUint32(92, header.payloadBytes, LITTLE_ENDIAN);
+  view.setUint32(96, header.count, LITTLE_ENDIAN);
+  view.setUint32(100, header.runs, LITTLE_ENDIAN);
+  view.setUint32(104, header.payloadAt - HEADER_BYTES, LITTLE_ENDIAN);
+  view.setBigUint64(108, BigInt(header.receivedAt), LITTLE_ENDIAN);
   const checksum = checksumOf(blob);
   writeHex(blob, CHECKSUM_AT, checksum);
   return checksum;
@@ -131,19 +140,25 @@ export function readHeader(first: Uint8Array): Header | undefined {
   ) return undefined;
   const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
   const values = first[6] as number;
-  const storedBytes = view.getUint32(88, true);
-  if (values > MAX_VALUES || values !== valuesOf(storedBytes)) return undefined;
+  const storedBytes = view.getUint32(88, LITTLE_ENDIAN);
+  const payloadAt = HEADER_BYTES + view.getUint32(104, LITTLE_ENDIAN);
+  if (
+    values > MAX_VALUES || values !== valuesOf(storedBytes) ||
+    payloadAt > first.length
+  ) return undefined;
   return {
     values,
     checksum: readHex(first, CHECKSUM_AT),
     previous: readHex(first, CHECKED_FROM),
-    eventsBefore: Number(view.getBigUint64(72, true)),
-    bytesBefore: Number(view.getBigUint64(80, true)),
+    eventsBefore: Number(view.getBigUint64(72, LITTLE_ENDIAN)),
+    bytesBefore: Number(view.getBigUint64(80, LITTLE_ENDIAN)),
     storedBytes,
-    payloadBytes: view.getUint32(92, true),
-    count: view.getUint32(96, true),
-    runs: view.getUint32(100, true),
-    laneBytes: view.getUint32(104, true),
+    payloadBytes: view.getUint32(92, LITTLE_ENDIAN),
+    count: view.getUint32(96, LITTLE_ENDIAN),
+    runs: view.getUint32(100, LITTLE_ENDIAN),
+    lane: decoder.decode(first.subarray(HEADER_BYTES, payloadAt)),
+    payloadAt,
+    receivedAt: Number(view.getBigUint64(108, LITTLE_ENDIAN)),
   };
 }
 
@@ -157,17 +172,16 @@ export function decodeSegment(id: string, blob: Uint8Array): Segment {
   if (checksumOf(blob) !== header.checksum) {
     throw new RangeError("checksum differs");
   }
-  const payloadEnd = HEADER_BYTES + header.payloadBytes;
-  const laneEnd = payloadEnd + header.laneBytes;
-  const reader = new VarintReader(blob, laneEnd);
+  const payloadEnd = header.payloadAt + header.payloadBytes;
+  const reader = new VarintReader(blob, payloadEnd);
   const runs = readRuns(reader, header.runs);
   return {
     id,
-    bytes: blob.subarray(HEADER_BYTES, payloadEnd),
+    bytes: blob.subarray(header.payloadAt, payloadEnd),
     spans: readIndex(reader, header.count, runs),
     count: header.count,
     runs: runs.map((run) => run.run),
-    lane: decoder.decode(blob.subarray(payloadEnd, laneEnd)),
+    lane: header.lane,
     eventsBefore: header.eventsBefore,
     bytesBefore: header.bytesBefore,
     storedBytes: header.storedBytes,
@@ -217,7 +231,7 @@ function readIndex(
   let event = 0, end = 0;
   for (const [number, { count: events, defaults }] of runs.entries()) {
     // A run's defaults lie before its events, as the writer laid them.
-    for (let last = event + events; event < last; event++) {
+    for (const last = event + events; event < last; event++) {
       const row = event * ROW;
       const start = end + reader.get();
       end = start + reader.get();

@@ -60,7 +60,8 @@ function bound(intake: Intake, from: number): number {
 /** One blob in the making. */
 export class SegmentBuilder {
   readonly #lane: string;
-  readonly #laneBytes: Uint8Array;
+  /** Where the payload begins. */
+  readonly #start: number;
   readonly #before: LaneTotals;
   /** Index and runs are written apart and laid behind the payload at the end. */
   readonly #index = new VarintWriter();
@@ -68,11 +69,12 @@ export class SegmentBuilder {
   readonly #runSpans: RunDefaults[] = [];
   #blob: Uint8Array<ArrayBuffer>;
   #words: Uint32Array;
-  #at = HEADER_BYTES;
+  #at: number;
   #count = 0;
   #runBytes = 0;
+  #receivedAt = 0;
   /** End of the event written last. */
-  #end = HEADER_BYTES;
+  #end: number;
 
   /** `expected`: what is to come, so that memory fits. */
   constructor(
@@ -81,15 +83,17 @@ export class SegmentBuilder {
     expected: Iterable<readonly [Intake, number]>,
   ) {
     this.#lane = lane;
-    this.#laneBytes = encoder.encode(lane);
+    const name = encoder.encode(lane);
+    this.#start = this.#at = this.#end = HEADER_BYTES + name.length;
     this.#before = before;
-    let bytes = HEADER_BYTES + this.#laneBytes.length, rows = 0;
+    let bytes = this.#start, rows = 0;
     for (const [intake, from] of expected) {
       bytes += bound(intake, from);
       rows += intake.to - from;
       if (bytes >= MAX_BLOB_BYTES) break;
     }
     this.#blob = new Uint8Array(Math.min(bytes, MAX_BLOB_BYTES));
+    this.#blob.set(name, HEADER_BYTES);
     this.#words = new Uint32Array(Math.max(1, Math.min(rows, 4096)) * ROW);
   }
 
@@ -138,19 +142,17 @@ export class SegmentBuilder {
 
   /** Closes the blob. Call once, when at least one event is in. */
   finish(): Sealed {
-    const payloadBytes = this.#at - HEADER_BYTES;
+    const payloadBytes = this.#at - this.#start;
     const runs = this.#encodeRuns();
     const index = this.#index.bytes.subarray(0, this.#index.length);
-    const length = this.#at + this.#laneBytes.length + runs.length +
-      index.length;
+    const length = this.#at + runs.length + index.length;
     // What was reserved too much goes back where it is worth a copy.
     const whole = this.#blob.length >= length &&
         this.#blob.length - length < 16_384 + (length >> 3)
       ? this.#blob
       : copyOf(this.#blob, this.#at, length);
     const blob = whole.subarray(0, length);
-    blob.set(this.#laneBytes, this.#at);
-    blob.set(runs, this.#at + this.#laneBytes.length);
+    blob.set(runs, this.#at);
     blob.set(index, length - index.length);
     const { hash: previous, events, bytes } = this.#before;
     const hash = seal(blob, {
@@ -160,10 +162,11 @@ export class SegmentBuilder {
       payloadBytes,
       count: this.#count,
       runs: this.#runs.length,
-      laneBytes: this.#laneBytes.length,
+      payloadAt: this.#start,
+      receivedAt: this.#receivedAt,
     });
     const rest: Omit<Segment, "id"> = {
-      bytes: blob.subarray(HEADER_BYTES, HEADER_BYTES + payloadBytes),
+      bytes: blob.subarray(this.#start, this.#start + payloadBytes),
       spans: this.#words.length === this.#count * ROW
         ? this.#words
         : this.#words.slice(0, this.#count * ROW),
@@ -187,8 +190,7 @@ export class SegmentBuilder {
 
   /** Is there room when the payload ends at `at`, with one more row and every run? */
   #fits(at: number): boolean {
-    const used = at + this.#laneBytes.length + this.#runBytes +
-      this.#index.length + MAX_ROW_BYTES;
+    const used = at + this.#runBytes + this.#index.length + MAX_ROW_BYTES;
     if (used > MAX_BLOB_BYTES) return false;
     if (at > this.#blob.length) this.#growBlob(at);
     return true;
@@ -233,12 +235,13 @@ export class SegmentBuilder {
     const spans = new Array<number>(MEMBERS.length * 2).fill(0);
     for (const { bit, bytes } of texts) {
       mask |= 1 << bit;
-      spans[bit * 2] = this.#at - HEADER_BYTES;
+      spans[bit * 2] = this.#at - this.#start;
       this.#blob.set(bytes, this.#at);
       this.#at += bytes.length;
-      spans[bit * 2 + 1] = this.#at - HEADER_BYTES;
+      spans[bit * 2 + 1] = this.#at - this.#start;
       if (MEMBERS[bit] === TIME) timeKind = bytes[0] === 0x22 ? STRING : NUMBER;
     }
+    this.#receivedAt = Math.max(this.#receivedAt, receivedAt);
     const defaults = { mask, spans, timeKind };
     this.#runs.push({ producer, receivedAt, count: 0, defaults: texts });
     this.#runSpans.push(defaults);
@@ -261,7 +264,7 @@ export class SegmentBuilder {
     }
     const words = this.#words, index = this.#index;
     const flags = source[at + FLAGS] as number;
-    const base = place - HEADER_BYTES;
+    const base = place - this.#start;
     words[row + ENVELOPE] = base;
     words[row + ENVELOPE + 1] = base + end - start;
     words[row + FLAGS] = flags;

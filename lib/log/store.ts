@@ -15,6 +15,7 @@ import { type Kv, KvTimeout, messageOf } from "./kv.ts";
 export const CALL_MS = 5_000;
 /** How long to wait for another process's lock where it can only be waited for (Deno 2.5). */
 const LOCK_MS = 1_000;
+const EXCLUSIVE = true;
 /** SQLite pages: 16 KiB cost 0.7 times the CPU of 4 KiB with values of 64 KiB. */
 const PAGE_BYTES = 16_384;
 
@@ -197,9 +198,9 @@ async function isLockTaken(
   clock: Clock,
 ): Promise<boolean> {
   const tryLock: unknown = Reflect.get(file, "tryLock");
-  if (typeof tryLock === "function") return await file.tryLock(true);
+  if (typeof tryLock === "function") return await file.tryLock(EXCLUSIVE);
   try {
-    await withTimeout(clock, file.lock(true), LOCK_MS);
+    await withTimeout(clock, file.lock(EXCLUSIVE), LOCK_MS);
     return true;
   } catch (error) {
     if (error instanceof KvTimeout) return false;

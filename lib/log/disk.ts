@@ -1,0 +1,77 @@
+/**
+ * The disk under a KV file: its size, and a ballast that keeps room for the deletes that make room.
+ *
+ * The ballast is a file of its own: on a full disk SQLite cannot delete anything, because its WAL cannot grow; a file
+ * can be removed. Measured: SQLite first moves what is in the WAL into its file, so that less than that is no help.
+ */
+
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** A WAL of 1,000 pages of 16 KiB, moved into the file, and the deletes after it. */
+export const BALLAST_BYTES = 24 * 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
+
+export class Disk {
+  readonly #folder: string;
+  readonly #ballast: string;
+  readonly #ballastBytes: number;
+  #hasBallast = false;
+
+  constructor(path: string, ballastBytes = BALLAST_BYTES) {
+    this.#folder = dirname(path);
+    this.#ballast = `${path}.ballast`;
+    this.#ballastBytes = ballastBytes;
+  }
+
+  get hasBallast(): boolean {
+    return this.#hasBallast;
+  }
+
+  /** Size of the disk and what is free of it, in bytes; undefined without the permission or the call. */
+  async space(): Promise<
+    { readonly total: number; readonly free: number } | undefined
+  > {
+    try {
+      const { blocks, bavail, bsize } = await statfs(this.#folder);
+      return { total: blocks * bsize, free: bavail * bsize };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Takes room for later. False: there is not enough. */
+  async writeBallast(): Promise<boolean> {
+    if (this.#hasBallast) return true;
+    try {
+      const found = await Deno.stat(this.#ballast).catch(() => undefined);
+      if (found?.size !== this.#ballastBytes) await this.#fill();
+      this.#hasBallast = true;
+    } catch {
+      await this.dropBallast();
+    }
+    return this.#hasBallast;
+  }
+
+  /** Gives the room back. */
+  async dropBallast(): Promise<void> {
+    this.#hasBallast = false;
+    await Deno.remove(this.#ballast).catch(() => undefined);
+  }
+
+  async #fill(): Promise<void> {
+    using file = await Deno.open(this.#ballast, {
+      create: true,
+      write: true,
+      truncate: true,
+      mode: 0o600,
+    });
+    // Not zeros: a file system may keep those as a hole.
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, this.#ballastBytes))
+      .fill(0x48);
+    for (let left = this.#ballastBytes; left > 0;) {
+      left -= await file.write(chunk.subarray(0, Math.min(left, chunk.length)));
+    }
+    await file.syncData();
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The newest segments in memory: what a connector that keeps up is served from.
+ *
+ * Invariant: it is contiguous. Every segment of the log behind `#edge` and up to the newest one here is in it, so an
+ * answer from it needs no look at the store. Bounded in bytes; the oldest go first.
+ */
+
+import type { Position, Segment } from "../event.ts";
+
+/** What a segment costs beside its bytes: objects and array headers. */
+const OVERHEAD_BYTES = 1_024;
+
+function costOf(segment: Segment): number {
+  return segment.bytes.buffer.byteLength + segment.spans.byteLength +
+    OVERHEAD_BYTES;
+}
+
+export class Tail {
+  readonly #limit: number;
+  /** A deque: the live part begins at `#from`. */
+  #segments: (Segment | undefined)[] = [];
+  #from = 0;
+  #bytes = 0;
+  /** The place right before the oldest one here. */
+  #edge: Position;
+
+  /** `edge`: the end of the log now. */
+  constructor(limit: number, edge: Position) {
+    this.#limit = limit;
+    this.#edge = edge;
+  }
+
+  /** The place behind the newest event. */
+  get end(): Position {
+    const newest = this.#segments.at(-1);
+    return newest === undefined
+      ? this.#edge
+      : { segment: newest.id, index: newest.count };
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds the segment that follows directly. */
+  push(segment: Segment): void {
+    this.#segments.push(segment);
+    this.#bytes += costOf(segment);
+    while (
+      this.#bytes > this.#limit && this.#segments.length - this.#from > 1
+    ) {
+      const oldest = this.#segments[this.#from];
+      if (oldest === undefined) break;
+      this.#segments[this.#from++] = undefined;
+      this.#bytes -= costOf(oldest);
+      this.#edge = { segment: oldest.id, index: oldest.count };
+    }
+    // The emptied front is cut off when it is half: amortised one move a segment.
+    if (this.#from > 64 && this.#from * 2 > this.#segments.length) {
+      this.#segments = this.#segments.slice(this.#from);
+      this.#from = 0;
+    }
+  }
+
+  /** Is what follows this place known here? */
+  covers(at: Position): boolean {
+    const { segment, index } = this.#edge;
+    return at.segment > segment ||
+      (at.segment === segment && at.index >= index);
+  }
+
+  /** The first segment with an event at or after a covered place; undefined: there is none yet. */
+  next(at: Position): Segment | undefined {
+    let low = this.#from, high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const id = this.#segments[middle]?.id ?? "";
+      if (id < at.segment) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.#segments[low];
+    if (found === undefined) return undefined;
+    return found.id === at.segment && at.index >= found.count
+      ? this.#segments[low + 1]
+      : found;
+  }
+}

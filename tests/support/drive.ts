@@ -1,0 +1,50 @@
+/** Moving a manual clock along while real I/O goes on. */
+
+import type { ManualClock } from "./manual_clock.ts";
+
+/** One turn of the event loop: what is ready, I/O included, runs. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Moves time on, `step` ms a turn of the event loop, until the promise settles; gives what it gives. */
+export async function drive<T>(
+  clock: ManualClock,
+  promise: Promise<T>,
+  step = 20,
+): Promise<T> {
+  let isSettled = false;
+  const done = () => {
+    isSettled = true;
+  };
+  promise.then(done, done);
+  while (!isSettled) {
+    await turn();
+    if (!isSettled) clock.advance(step);
+  }
+  return await promise;
+}
+
+/** Moves time on by `ms` in steps, with turns of the event loop between them. */
+export async function pass(
+  clock: ManualClock,
+  ms: number,
+  step = 100,
+): Promise<void> {
+  for (let left = ms; left > 0; left -= step) {
+    clock.advance(Math.min(step, left));
+    await turn();
+    await turn();
+  }
+}
+
+/** Turns the event loop until the condition holds. @throws after `turns`. */
+export async function until(
+  condition: () => boolean,
+  turns = 10_000,
+): Promise<void> {
+  for (let n = 0; !condition(); n++) {
+    if (n >= turns) throw new Error("The condition never held");
+    await turn();
+  }
+}

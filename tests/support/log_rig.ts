@@ -1,0 +1,158 @@
+/** A log over a real KV, and intakes made of text, for tests. */
+
+import { type Clock, systemClock } from "../../lib/clock.ts";
+import { EventView, type Segment } from "../../lib/event.ts";
+import {
+  ENVELOPE,
+  EVENT,
+  EVENT_KIND_SHIFT,
+  FLAGS,
+  HOST,
+  OBJECT,
+  SpanTable,
+  VALUE_KIND_SHIFT,
+} from "../../lib/json/spans.ts";
+import { type Logger, silentLogger } from "../../lib/logger.ts";
+import type { Kv } from "../../lib/log/kv.ts";
+import {
+  type Defaults,
+  type EventLog,
+  type Intake,
+  type LogOptions,
+  openLog,
+} from "../../lib/log/log.ts";
+import { openStore } from "../../lib/log/store.ts";
+
+export interface RigOptions extends Partial<LogOptions> {
+  readonly location?: string;
+  readonly openKv?: (path?: string) => Promise<Kv>;
+}
+
+/** A seeded generator of 0 ≤ x < 1 (mulberry32). */
+export function seeded(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** Opens store and log. Close the log at the end. */
+export async function openRig(options: RigOptions = {}): Promise<EventLog> {
+  const { location = ":memory:", openKv, ...rest } = options;
+  const clock: Clock = rest.clock ?? systemClock;
+  const logger: Logger = rest.logger ?? silentLogger;
+  const store = await openStore(location, {
+    clock,
+    logger,
+    ...(openKv === undefined ? {} : { openKv }),
+  });
+  try {
+    return await openLog(store, {
+      clock,
+      logger,
+      random: seeded(1),
+      uuid: () => crypto.randomUUID(),
+      instance: "test",
+      connectors: () => [],
+      keep: 3_600_000,
+      keepBytes: 2 ** 30,
+      ballastBytes: 65_536,
+      ...rest,
+    });
+  } catch (cause) {
+    store.close();
+    throw cause;
+  }
+}
+
+/** An intake of envelopes `{"host":…,"event":…}`, one per text, `separator` between them. */
+export function intakeOf(
+  texts: readonly string[],
+  options: {
+    readonly producer?: string;
+    readonly receivedAt?: number;
+    readonly defaults?: Defaults;
+    readonly separator?: string;
+    readonly host?: string;
+  } = {},
+): Intake {
+  const {
+    producer = "test",
+    receivedAt = 1_800_000_000_000,
+    defaults = {},
+    separator = "\n",
+    host,
+  } = options;
+  const spans = new SpanTable();
+  const pieces: Uint8Array[] = [];
+  let at = 0;
+  const put = (text: string) => {
+    const bytes = encoder.encode(text);
+    pieces.push(bytes);
+    at += bytes.length;
+  };
+  for (const text of texts) {
+    const row = spans.add();
+    const words = spans.words;
+    words[row + ENVELOPE] = at;
+    put("{");
+    if (host !== undefined) {
+      put('"host":');
+      words[row + HOST] = at;
+      put(JSON.stringify(host));
+      words[row + HOST + 1] = at;
+      put(",");
+    }
+    put('"event":');
+    words[row + EVENT] = at;
+    put(text);
+    words[row + EVENT + 1] = at;
+    put("}");
+    words[row + ENVELOPE + 1] = at;
+    words[row + FLAGS] = (OBJECT << VALUE_KIND_SHIFT) |
+      (OBJECT << EVENT_KIND_SHIFT);
+    put(separator);
+  }
+  const bytes = new Uint8Array(at);
+  let to = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, to);
+    to += piece.length;
+  }
+  return {
+    bytes,
+    spans,
+    from: 0,
+    to: spans.count,
+    producer,
+    receivedAt,
+    defaults,
+  };
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The event texts of a segment from an index on. */
+export function textsOf(segment: Segment, from = 0): string[] {
+  const view = new EventView();
+  return Array.from(
+    { length: segment.count - from },
+    (_, i) => decoder.decode(view.at(segment, from + i).event),
+  );
+}
+
+/** Every event of the log in order, from the oldest. */
+export async function readAll(log: EventLog): Promise<string[]> {
+  const texts: string[] = [];
+  let at = { segment: "", index: 0 };
+  for (;;) {
+    const segment = await log.next(at);
+    if (segment === undefined) return texts;
+    texts.push(...textsOf(segment));
+    at = { segment: segment.id, index: segment.count };
+  }
+}
