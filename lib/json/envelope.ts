@@ -91,7 +91,9 @@ export function scanEnvelope(
       const name = at + 1;
       at = grammar.string(name);
       if (at < 0) return FAULT;
-      const member = memberNamed(bytes, name, at - 1);
+      const member = grammar.lastEscape < name
+        ? memberNamed(bytes, name, at - 1)
+        : memberEscaped(bytes, name, at - 1);
       at = grammar.colon(at);
       if (at < 0) return FAULT;
       const from = at;
@@ -165,8 +167,7 @@ function memberNamed(bytes: Uint8Array, start: number, end: number): number {
       }
       break;
   }
-  const escape = bytes.subarray(start, end).indexOf(BACKSLASH);
-  return escape < 0 ? UNKNOWN : memberEscaped(bytes, start, end);
+  return UNKNOWN;
 }
 
 function matches(bytes: Uint8Array, start: number, name: string): boolean {
@@ -194,10 +195,7 @@ function memberEscaped(bytes: Uint8Array, start: number, end: number): number {
 }
 
 function isEmptyObject(grammar: Grammar, start: number): boolean {
-  const { bytes, lastBreak } = grammar;
-  const at = grammar.space(start + 1);
-  grammar.lastBreak = lastBreak;
-  return bytes[at] === RIGHT_BRACE;
+  return grammar.bytes[grammar.space(start + 1)] === RIGHT_BRACE;
 }
 
 /** Whether the inside of a valid object has a member that is an object, or an array with an array or object in it. */

@@ -53,6 +53,8 @@ export class Grammar {
   reason = "";
   /** Place of the last raw CR or LF read between tokens; -1 before the first. */
   lastBreak = -1;
+  /** Place of the last backslash read in a string; -1 before the first. */
+  lastEscape = -1;
 
   readonly #view: DataView;
 
@@ -217,6 +219,7 @@ export class Grammar {
     if (byte !== BACKSLASH) {
       return this.fault(start, "a control character in a string");
     }
+    this.lastEscape = start;
     const next = start + 1 < length ? bytes[start + 1] as number : END;
     if (ESCAPE[next] === 1) return start + 2;
     if (next !== LOWER_U) return this.fault(start + 1, "an invalid escape");

@@ -42,6 +42,23 @@ Deno.test("scanBody() names what is wrong", () => {
   assert.equal(scanBody(bytes, new SpanTable())?.reason, "invalid UTF-8");
 });
 
+Deno.test("validateJson() sees each byte at each place of a string", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    for (let place = 0; place < 9; place++) {
+      const bytes = encoder.encode('{"event":"xxxxxxxxxxxxxxxx"}');
+      const at = 10 + place;
+      bytes[at] = byte;
+      const fault = validateJson(bytes)?.at;
+      if (byte === 0x22) assert.equal(fault, at + 1);
+      // Behind it stands `x`, which is no escape.
+      else if (byte === 0x5c) assert.equal(fault, at + 1);
+      else if (byte < 0x20) assert.equal(fault, at);
+      else if (byte < 0x80) assert.equal(fault, undefined);
+      else assert.equal(fault, byte < 0xc2 || byte > 0xf4 ? at : at + 1);
+    }
+  }
+});
+
 Deno.test("scanBody() gives the same rows for a body cut at every byte and joined", () => {
   const text = jsonFixtures().filter(({ fault }) => fault === null)
     .map(({ base64 }) => atob(base64)).join("\n");

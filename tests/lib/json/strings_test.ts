@@ -13,16 +13,18 @@ import { testSeed } from "../../support/seed.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 /** What `write` makes of the middle of a buffer, in the middle of another; nothing else may be touched. */
 function written(write: typeof writeJsonString, text: Uint8Array): string {
-  const bytes = new Uint8Array(text.length + 6).fill(0x22);
+  // Continuation bytes around it: a character cut at its end must not be completed by what lies behind.
+  const bytes = new Uint8Array(text.length + 6).fill(0x80);
   bytes.set(text, 3);
   const out = new Uint8Array(text.length * MAX_ESCAPED + 10).fill(0xfe);
   const end = write(bytes, 3, 3 + text.length, out, 5);
   assert.ok(out.subarray(0, 5).every((byte) => byte === 0xfe));
   assert.ok(out.subarray(end).every((byte) => byte === 0xfe));
-  return decoder.decode(out.subarray(5, end));
+  return strict.decode(out.subarray(5, end));
 }
 
 /** The inside of what JSON.stringify writes. */
