@@ -6,7 +6,7 @@
  */
 
 import { hostname } from "node:os";
-import { connectorTypes } from "./connectors/registry.ts";
+import * as registry from "./connectors/registry.ts";
 import { systemClock } from "./lib/clock.ts";
 import { type Configuration, loadConfiguration } from "./lib/config/load.ts";
 import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
@@ -14,6 +14,7 @@ import { Fleet } from "./lib/delivery/fleet.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
 import { statusReport } from "./lib/delivery/status.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
+import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
 import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
@@ -58,7 +59,7 @@ async function startRelay(env: Environment): Promise<Relay> {
   const settings = loadConfiguration({
     env,
     readFile: (path) => Deno.readTextFileSync(path),
-    types: connectorTypes,
+    types: Object.values(registry),
   });
   if (!settings.ok) {
     throw new StartFault([
@@ -80,6 +81,13 @@ async function startRelay(env: Environment): Promise<Relay> {
   const store = await openStore(relay.kv, { clock: systemClock, logger });
   try {
     const log = await openTheLog(store, settings, logger);
+    await beginPlaces(
+      store,
+      settings.connectors.map(({ name, common }) => ({
+        name,
+        from: common.startFrom,
+      })),
+    );
     const fleet = openFleet(log, settings, logger);
     return await serve({ env, settings, store, log, fleet, logger });
   } catch (cause) {
@@ -121,9 +129,6 @@ function openFleet(
         userAgent: `hecate/${VERSION}`,
       }),
   };
-  const from = new Map(
-    connectors.map(({ name, common }) => [name, common.startFrom]),
-  );
   return new Fleet({
     connectors: connectors.map((connector) => ({
       name: connector.name,
@@ -131,8 +136,7 @@ function openFleet(
       sink: openSink(connector, environment),
     })),
     source: log,
-    takeLease: (name, signal) =>
-      takeLease(log, name, { signal, from: from.get(name) ?? "newest" }),
+    takeLease: (name, signal) => takeLease(log, name, { signal }),
     settings: {
       retry: relay.retry,
       probe: relay.probe,
@@ -193,7 +197,7 @@ async function serve(parts: {
       running: () => !isStopping,
       lasting_store: () => isLasting,
       room: () => !log.full,
-      store: () => log.answers(),
+      store: () => !log.unavailable,
     },
     accepts: () => isLasting && !isStopping,
     status: () =>
@@ -203,7 +207,6 @@ async function serve(parts: {
         keep: relay.keep,
         version: VERSION,
         uptime: systemClock.monotonic() - startedAt,
-        now: systemClock.now(),
       }),
     uuid: () => crypto.randomUUID(),
     version: VERSION,
@@ -216,7 +219,7 @@ async function serve(parts: {
   });
   fleet.start();
   const { url } = server;
-  logger.log("info", "start", `Hecate ${VERSION} is ready at ${url}`, {
+  logger.log("info", "start", `Hecate ${VERSION} runs`, {
     connectors: settings.connectors.map(({ name }) => name),
   });
   return {
@@ -288,7 +291,7 @@ async function main(): Promise<void> {
       const { runDemo } = await import("./lib/demo/demo.ts");
       const demo = await runDemo({
         env: Deno.env.toObject(),
-        startRelay: (env) => running = startRelay(env),
+        startRelay: (env: Environment) => running = startRelay(env),
         print: tell,
         clock: systemClock,
         random: Math.random,

@@ -166,8 +166,6 @@ async function openFile(
   let lock: Deno.FsFile | undefined;
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    // Events are nobody else's to read; SQLite makes its files with what the umask leaves.
-    if (Deno.build.os !== "windows") Deno.umask(0o077);
     lock = await Deno.open(`${path}.lock`, {
       create: true,
       write: true,
@@ -216,6 +214,9 @@ async function makeFile(path: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) return;
   }
+  // Events are nobody else's to read: SQLite takes an empty file as new, and gives its WAL the file's own mode.
+  (await Deno.open(path, { createNew: true, write: true, mode: 0o600 }))
+    .close();
   try {
     const { DatabaseSync } = await import("node:sqlite");
     const database = new DatabaseSync(path);

@@ -1,0 +1,121 @@
+/** `GET /api/v1/status`: figures and connector states for people and monitors (interface §5). */
+
+import { countsOf } from "../log/books.ts";
+import type { Place, PlaceState } from "../log/cursor.ts";
+import type { EventLog } from "../log/log.ts";
+import { readBooks } from "../log/places.ts";
+
+/** A connector of the configuration, as its own process knows it. */
+export interface ReportedConnector {
+  readonly name: string;
+  readonly type: string;
+  /** When the relay took the oldest event that waits, where that is known; milliseconds since the Unix epoch. */
+  readonly oldestWaiting: number | null;
+}
+
+/** All times RFC 3339 UTC or null, all counts integers. */
+export interface StatusReport {
+  readonly version: string;
+  readonly uptime_s: number;
+  readonly log: {
+    readonly events: number;
+    readonly bytes: number;
+    readonly oldest: string | null;
+    /** Seconds that settled events are kept for replay. */
+    readonly keep: number;
+    /** Appends are refused: no room. */
+    readonly full: boolean;
+    /** Segments set aside as damaged, and reads that memory could not serve, since this process began. */
+    readonly damaged: number;
+    readonly lag_reads: number;
+  };
+  readonly connectors: readonly ConnectorReport[];
+}
+
+export interface ConnectorReport {
+  readonly name: string;
+  readonly type: string;
+  readonly state: PlaceState;
+  readonly accepted: number;
+  readonly delivered: number;
+  readonly filtered: number;
+  readonly dead: number;
+  readonly discarded: number;
+  readonly waiting: number;
+  readonly waiting_bytes: number;
+  readonly expired: number;
+  readonly oldest_waiting: string | null;
+  readonly last_success: string | null;
+  readonly last_error:
+    | {
+      readonly reason: string;
+      readonly message: string;
+      readonly help: string | null;
+      readonly at: string;
+    }
+    | null;
+  readonly next_attempt_at: string | null;
+}
+
+/** Puts the report together from the store's records, so that every process answers alike. */
+export async function statusReport(parts: {
+  readonly log: EventLog;
+  readonly connectors: readonly ReportedConnector[];
+  /** Milliseconds. */
+  readonly keep: number;
+  readonly version: string;
+  /** Milliseconds since this process began. */
+  readonly uptime: number;
+}): Promise<StatusReport> {
+  const { log, connectors, keep, version, uptime } = parts;
+  const { places, heads } = await readBooks(log.store);
+  const stats = await log.stats();
+  return {
+    version,
+    uptime_s: Math.floor(uptime / 1000),
+    log: {
+      events: stats.events,
+      bytes: stats.bytes,
+      oldest: rfc3339(stats.oldest),
+      keep: Math.floor(keep / 1000),
+      full: log.full,
+      damaged: log.damaged,
+      lag_reads: log.lagReads,
+    },
+    connectors: connectors.flatMap((connector) => {
+      const place = places.get(connector.name);
+      return place === undefined ? [] : [report(connector, place, heads)];
+    }),
+  };
+}
+
+function report(
+  { name, type, oldestWaiting }: ReportedConnector,
+  place: Place,
+  heads: Parameters<typeof countsOf>[1],
+): ConnectorReport {
+  const { accepted, waiting, waitingBytes } = countsOf(place, heads);
+  const error = place.lastError;
+  return {
+    name,
+    type,
+    state: place.state,
+    accepted,
+    ...place.books,
+    waiting,
+    waiting_bytes: waitingBytes,
+    oldest_waiting: waiting === 0 ? null : rfc3339(oldestWaiting),
+    last_success: rfc3339(place.lastSuccess),
+    last_error: error === null ? null : {
+      reason: error.reason,
+      message: error.message,
+      help: error.help,
+      at: new Date(error.at).toISOString(),
+    },
+    next_attempt_at: rfc3339(place.nextAttemptAt),
+  };
+}
+
+function rfc3339(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}
