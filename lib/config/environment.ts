@@ -88,7 +88,8 @@ export function readGroup(
 
 /**
  * Checks the text by the declaration. `fault` gets the name of each variable that is wrong, once for each fault.
- * @returns undefined when there was a fault.
+ * @returns the settings; where there were faults, those without the faulty ones, so that what can be judged still is,
+ * or undefined where they do not stand without them.
  */
 export function parseGroup<S>(
   schema: z.ZodType<S>,
@@ -104,7 +105,9 @@ export function parseGroup<S>(
     if (setting?.meta.kind === "secret" && values[setting.key] === "") continue;
     fault(setting?.name ?? String(issue.path[0] ?? ""), issue.message);
   }
-  return undefined;
+  const faulty = result.error.issues.map((issue) => issue.path[0]);
+  const rest = Object.entries(values).filter(([key]) => !faulty.includes(key));
+  return schema.safeParse(Object.fromEntries(rest)).data;
 }
 
 /** One warning for each variable under a known prefix that no declaration knows. */

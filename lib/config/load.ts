@@ -19,7 +19,8 @@ import {
   unknownNames,
 } from "./environment.ts";
 import { environmentProxy, isLoopback } from "./proxy.ts";
-import { RELAY, type RelaySettings, relaySettings } from "./relay.ts";
+import { type RelaySettings, relaySettings } from "./relay.ts";
+import { RELAY } from "./relay_declaration.ts";
 
 /** What configuration is made of. */
 export interface ConfigurationSource {

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { configurationPage } from "../../support/write_docs.ts";
+
+Deno.test("docs/configuration.md is what the declarations say (deno task docs writes it)", () => {
+  const { path, text } = configurationPage();
+  assert.equal(Deno.readTextFileSync(path), text);
+});
+
+Deno.test("renderConfiguration() names every variable of the interface that this release knows", () => {
+  const { text } = configurationPage();
+  for (
+    const name of [
+      "HECATE_PORT",
+      "SIEM_DEAD_LETTER_PATH",
+      "SPLUNK_HEC_URL",
+      "NGSIEM_URL_KEY",
+      "HEC_TOKEN_PREFIX",
+      "<PREFIX>_TLS_PIN",
+    ]
+  ) assert.ok(text.includes(`\`${name}\``), name);
+});
