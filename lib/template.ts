@@ -7,7 +7,6 @@
  * to WebAssembly without a change here or in a connector. A new slot is an opcode, a line in `fill` and an export.
  */
 
-import type { BatchBuffer } from "./delivery/batch_buffer.ts";
 import type { EventView } from "./event.ts";
 import { numberEnd, ocsfTime } from "./format/ocsf_time.ts";
 import { copyBytes, copyOneLine } from "./json/copy.ts";
@@ -35,6 +34,16 @@ const QUOTE = 0x22;
 
 /** The most bytes that one byte becomes inside a JSON string. */
 const ESCAPED = 6;
+
+/** Where a template writes: the part of a batch's buffer that it needs. */
+export interface GrowingBytes {
+  /** The backing; replaced when it grows: taken after `room`. */
+  readonly bytes: Uint8Array;
+  /** Bytes written; the writer moves it. */
+  length: number;
+  /** Makes room for `more` bytes beyond `length`. */
+  room(more: number): void;
+}
 
 /** What a slot compiles to. */
 const LITERAL = 0,
@@ -154,7 +163,7 @@ export class Template {
   }
 
   /** Writes one event. Called once per event and connector: the hot path. */
-  fill(view: EventView, into: BatchBuffer): void {
+  fill(view: EventView, into: GrowingBytes): void {
     const ops = this.#ops;
     for (let step = 0; step < ops.length; step++) {
       switch (ops[step] as Op) {
@@ -212,29 +221,33 @@ export function template(
   );
 }
 
-function writeBytes(part: Uint8Array, into: BatchBuffer): void {
+function writeBytes(part: Uint8Array, into: GrowingBytes): void {
   into.room(part.length);
   into.length = copyBytes(part, 0, part.length, into.bytes, into.length);
 }
 
-function writeSpan(view: EventView, which: Member, into: BatchBuffer): void {
+function writeSpan(view: EventView, which: Member, into: GrowingBytes): void {
   const start = view.start(which), end = view.end(which);
   into.room(end - start);
   into.length = copyBytes(view.bytes, start, end, into.bytes, into.length);
 }
 
-function writeOneLine(view: EventView, which: Member, into: BatchBuffer): void {
+function writeOneLine(
+  view: EventView,
+  which: Member,
+  into: GrowingBytes,
+): void {
   const start = view.start(which), end = view.end(which);
   into.room(end - start);
   into.length = copyOneLine(view.bytes, start, end, into.bytes, into.length);
 }
 
-function writeEvent(view: EventView, into: BatchBuffer): void {
+function writeEvent(view: EventView, into: GrowingBytes): void {
   if (view.isRaw) writeEventString(view, into);
   else writeSpan(view, EVENT, into);
 }
 
-function writeEventString(view: EventView, into: BatchBuffer): void {
+function writeEventString(view: EventView, into: GrowingBytes): void {
   const start = view.start(EVENT), end = view.end(EVENT);
   into.room(ESCAPED * (end - start) + 2);
   const out = into.bytes;
@@ -246,7 +259,7 @@ function writeEventString(view: EventView, into: BatchBuffer): void {
 }
 
 /** The time of an event whose envelope has none. */
-function writeMadeTime(view: EventView, into: BatchBuffer): void {
+function writeMadeTime(view: EventView, into: GrowingBytes): void {
   into.room(NUMBER_BYTES);
   if (!view.isRaw) {
     const limit = view.end(EVENT);
@@ -259,7 +272,7 @@ function writeMadeTime(view: EventView, into: BatchBuffer): void {
   into.length = writeSeconds(view.receivedAt, into.bytes, into.length);
 }
 
-function writeEpochSeconds(view: EventView, into: BatchBuffer): void {
+function writeEpochSeconds(view: EventView, into: GrowingBytes): void {
   let start = view.start(TIME), end = view.end(TIME);
   if (start === end) return writeMadeTime(view, into);
   if (view.bytes[start] === QUOTE) {
@@ -277,7 +290,7 @@ function writeMoved(
   start: number,
   end: number,
   unit: "milliseconds" | "by magnitude",
-  into: BatchBuffer,
+  into: GrowingBytes,
 ): boolean {
   into.room(end - start + MOVED_POINT_BYTES);
   const at = writeAsSeconds(

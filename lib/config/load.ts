@@ -8,7 +8,7 @@ import type {
   SinkEnvironment,
 } from "../connector.ts";
 import { parseTokens } from "../tokens.ts";
-import { COMMON, commonSettings } from "./common.ts";
+import { COMMON, commonSettings } from "./connector.ts";
 import {
   type Environment,
   type Group,

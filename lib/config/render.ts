@@ -1,7 +1,7 @@
 /** Documentation of the settings, written from their declarations (`deno task docs`). */
 
 import type { ConnectorType } from "../connector.ts";
-import { COMMON } from "./common.ts";
+import { COMMON } from "./connector.ts";
 import { type Group, type Setting, settingsOf } from "./environment.ts";
 import { groupMeta } from "./fields.ts";
 import { groupOf } from "./load.ts";
