@@ -44,7 +44,7 @@ export type Interruption = Extract<Outcome, { kind: "retry" | "held" }>;
 /** Events in log order, what became of each so far, and which go into the next attempt. Places count from 0. */
 export class Batch {
   /** The events not settled yet. */
-  readonly run = new EventRun();
+  readonly run: EventRun;
   /** It can hold no more: newer events cannot join. */
   full = false;
   /** Some event was taken, or the test event was: a refusal is the event's own fault, not that of the settings. */
@@ -60,8 +60,10 @@ export class Batch {
   /** What the attempt in hand carries. */
   #group: number[] = [];
 
+  /** The run is the batch's own from now on. */
   constructor(run: EventRun) {
-    this.extend(run);
+    this.run = run;
+    this.#join(run.count);
   }
 
   get count(): number {
@@ -87,12 +89,9 @@ export class Batch {
 
   /** Newer events join; all that is pending goes as one. */
   extend(run: EventRun): void {
-    for (const [place, segment] of run.segments.entries()) {
-      this.run.push(segment, run.indexes[place] ?? 0);
-      this.#states.push(PENDING);
-      this.#tries.push(0);
-    }
-    this.#regroup();
+    this.run.segments.push(...run.segments);
+    this.run.indexes.push(...run.indexes);
+    this.#join(run.count);
   }
 
   /** Asks again about what the SIEM refused: a probe after all of the batch was. */
@@ -147,7 +146,10 @@ export class Batch {
   apply(outcome: Outcome, sent: BatchBuffer): Interruption | undefined {
     switch (outcome.kind) {
       case "delivered":
-        this.#decide(sent, [], []);
+        for (const at of sent.places) {
+          this.#states[placeAt(this.#group, at)] = DELIVERED;
+        }
+        this.taken = this.isProgress = true;
         return undefined;
       case "rejected": {
         const { rejections, pending = [] } = outcome;
@@ -279,9 +281,19 @@ export class Batch {
     this.full = true;
   }
 
+  #join(count: number): void {
+    for (let n = 0; n < count; n++) {
+      this.#states.push(PENDING);
+      this.#tries.push(0);
+    }
+    this.#regroup();
+  }
+
   #regroup(): void {
-    const pending = [...this.#states.keys()]
-      .filter((place) => this.#states[place] === PENDING);
+    const pending: number[] = [];
+    for (let place = 0; place < this.#states.length; place++) {
+      if (this.#states[place] === PENDING) pending.push(place);
+    }
     this.#groups = pending.length > 0 ? [pending] : [];
   }
 

@@ -81,7 +81,7 @@ export class Dispatcher {
   }
 
   async #hold(signals: SessionSignals): Promise<void> {
-    const { takeLease, name, logger } = this.#options;
+    const { takeLease, name } = this.#options;
     this.#rest();
     const holding = await takeLease(name, signals.stop);
     this.#work();
@@ -96,11 +96,6 @@ export class Dispatcher {
       this.#place = holding.place;
       this.#session = undefined;
       this.#holding = undefined;
-      if (holding.lost.aborted) {
-        logger.log("warn", "lease.lost", "The lease was lost.", {
-          connector: name,
-        });
-      }
       await holding.release();
     }
   }

@@ -39,6 +39,8 @@ export interface ConnectorLive extends Live {
 
 /** How long an attempt in flight may go on after `stop`. */
 const STOP_DEADLINE_MS = 4_000;
+/** How long saving the places may take after that. */
+const SAVE_MS = 500;
 
 export class Fleet {
   readonly #options: FleetOptions;
@@ -83,23 +85,35 @@ export class Fleet {
 
   /**
    * Ends the loops: no new attempt; those in flight may end within `deadline` milliseconds, then they are cut. Places
-   * are saved, leases given back, sinks closed.
+   * are saved, leases given back, sinks closed. Resolves half a second after the deadline at the latest, also where
+   * the store does not answer: what is not saved then is sent again at the next start.
    */
   async stop(deadline: number = STOP_DEADLINE_MS): Promise<void> {
-    const { clock } = this.#options;
     const ended = new AbortController();
     this.#stop.abort(new DOMException("The relay stops", "AbortError"));
-    const cut = clock.sleep(deadline, ended.signal).then(
-      () => this.#abort.abort(new DOMException("Cut off", "AbortError")),
-      () => {},
-    );
-    await this.#running;
+    const limit = this.#limit(deadline, ended.signal);
+    await Promise.race([this.#end(), limit]);
     ended.abort();
-    await cut;
+    await limit;
+  }
+
+  async #end(): Promise<void> {
+    await this.#running;
     await Promise.all(
       this.#members.map(({ connector }) =>
         connector.sink[Symbol.asyncDispose]()
       ),
     );
+  }
+
+  async #limit(deadline: number, ended: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    try {
+      await clock.sleep(deadline, ended);
+      this.#abort.abort(new DOMException("Cut off", "AbortError"));
+      await clock.sleep(SAVE_MS, ended);
+    } catch {
+      // All ended in time.
+    }
   }
 }

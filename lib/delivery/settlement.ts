@@ -162,6 +162,11 @@ export class Settlement {
       this.#lost = true;
       return;
     }
+    if (delivered > 0) {
+      this.#say("debug", "delivery.delivered", "Events were delivered.", {
+        events: delivered,
+      });
+    }
     if (letters.length > 0) {
       this.#say("warn", "delivery.dead", "Events became dead letters.", {
         events: letters.length,

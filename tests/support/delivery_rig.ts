@@ -135,7 +135,8 @@ export class Rig {
   constructor(options: RigOptions = {}) {
     const { limits, settings, random = () => 1, deadLetterPath } = options;
     const logger: Logger = {
-      log: (_level, event, _message, fields) => {
+      log: (level, event, _message, fields) => {
+        if (level === "debug") return;
         this.said.push(event);
         this.fields.push(JSON.stringify(fields));
       },
