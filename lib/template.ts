@@ -56,16 +56,7 @@ const LITERAL = 0,
   EPOCH_SECONDS = 7,
   RECEIVED_MS = 8;
 
-type Op =
-  | typeof LITERAL
-  | typeof EVENT_JSON
-  | typeof EVENT_LINE
-  | typeof EVENT_TEXT_LINE
-  | typeof EVENT_STRING
-  | typeof MEMBER
-  | typeof SECONDS
-  | typeof EPOCH_SECONDS
-  | typeof RECEIVED_MS;
+type Op = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 /** A place in a template that each event fills. */
 export interface Slot {

@@ -12,6 +12,17 @@ function timeOf(text: string): string | undefined {
 
 const META = '"metadata":{"a":[{}],"version":"1.1.0","z":"}"}';
 
+Deno.test("ocsfTime() steps over long strings with escapes at any place", () => {
+  for (let length = 40; length < 60; length++) {
+    for (const tail of ["", '\\"', "\\\\", '\\\\\\"', '\\"x\\"", "y":"']) {
+      const text = `{"class_uid":1,"s":"${
+        "x".repeat(length)
+      }${tail}","time":7,${META}}`;
+      assert.equal(timeOf(text), "7", text);
+    }
+  }
+});
+
 Deno.test("ocsfTime() finds the time of an OCSF event only", () => {
   for (
     const [text, time] of [
