@@ -118,7 +118,7 @@ export class HecIntake {
 
   #health(method: string, parameters: URLSearchParams | undefined): Response {
     const { log, accepts, tokens } = this.#deps;
-    let code: Code = log.isFull || log.isUnavailable || !accepts() ? 18 : 17;
+    let code: Code = log.full || log.unavailable || !accepts() ? 18 : 17;
     const shown = parameters?.get("token") ?? null;
     if (shown !== null) {
       const entry = admitProducer(tokens, null, shown);
@@ -136,7 +136,8 @@ export class HecIntake {
     entry: { readonly token: IngestToken; readonly face: Face },
     parameters: URLSearchParams | undefined,
   ): Promise<Answer> {
-    if (!this.#deps.accepts()) return busy();
+    // Before the body: what cannot be kept need not be read.
+    if (this.#deps.log.full || !this.#deps.accepts()) return busy();
     const defaults = defaultsOf(entry.token, parameters);
     const body = await this.#bodies.read(request);
     if (!("held" in body)) return refuseBody(body.kind, entry.face);

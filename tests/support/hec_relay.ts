@@ -65,8 +65,11 @@ export interface RelayOptions {
   readonly limits?: Partial<AppDeps["limits"]>;
   readonly readiness?: AppDeps["readiness"];
   readonly accepts?: () => boolean;
+  readonly patience?: NonNullable<AppDeps["patience"]>;
   readonly status?: AppDeps["status"];
   readonly logger?: AppDeps["logger"];
+  /** Commits that find room; the ones after them find the disk full. */
+  readonly disk?: { commits: number };
   /** High-water mark of the log, in bytes. */
   readonly maxBytes?: number;
 }
@@ -196,9 +199,13 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
   const { clock = systemClock, limits = {}, maxBytes } = options;
   const { tokens, faults } = parseTokens(options.tokens ?? TOKENS);
   if (faults.length > 0) throw new Error(faults.join("; "));
+  const { disk } = options;
   const store = await openStore(":memory:", {
     clock: systemClock,
     logger: silentLogger,
+    ...(disk === undefined
+      ? {}
+      : { openKv: (path) => openKvOnDisk(path, disk) }),
   });
   let ids = 0;
   const log = await openLog(store, {
@@ -228,7 +235,27 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
     status: options.status ?? (() => Promise.resolve({ version: 1 })),
     uuid: () => "00000000-0000-4000-8000-000000000000",
     version: "0.0.0",
+    ...(options.patience === undefined ? {} : { patience: options.patience }),
     ...(options.accepts === undefined ? {} : { accepts: options.accepts }),
   });
   return new Relay(app, log);
+}
+
+/** A KV that says what a full disk makes it say, once `disk.commits` are used up. */
+async function openKvOnDisk(
+  path: string | undefined,
+  disk: { commits: number },
+): Promise<Deno.Kv> {
+  const kv = await Deno.openKv(path);
+  const atomic = kv.atomic.bind(kv);
+  kv.atomic = () => {
+    const operation = atomic();
+    const commit = operation.commit.bind(operation);
+    operation.commit = () =>
+      disk.commits-- > 0
+        ? commit()
+        : Promise.reject(new TypeError("database or disk is full"));
+    return operation;
+  };
+  return kv;
 }

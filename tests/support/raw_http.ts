@@ -114,5 +114,7 @@ export function chunk(text: string): string {
 }
 
 export async function connect(port: number): Promise<RawClient> {
-  return new RawClient(await Deno.connect({ hostname: "127.0.0.1", port }));
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  connection.setNoDelay(true);
+  return new RawClient(connection);
 }
