@@ -251,5 +251,5 @@ export class Target {
 }
 
 function last<T>(items: T[], count: number): T[] {
-  return items.length > count ? items.slice(-count) : items;
+  return items.length > count ? items.slice(items.length - count) : items;
 }

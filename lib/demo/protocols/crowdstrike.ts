@@ -62,21 +62,18 @@ export function crowdstrike(options: CrowdstrikeOptions): Protocol {
   }
 
   function take(body: Uint8Array, poison: Poison): Verdict {
-    const lines = splitLines(body);
+    // LogScale reads a stream of objects (Vector's humio sink puts nothing between them), so one may span lines.
+    const { values, broken } = splitValues(body);
     const taken: TakenEvent[] = [];
     const complaints: string[] = [];
     const refused = (why: string): Verdict => ({
       reply: textReply(400, `Could not handle input: ${why}`),
       taken: [],
-      decided: lines.length === 1 ? 1 : 0,
+      decided: values.length === 1 && !broken ? 1 : 0,
       body,
       complaints: [],
     });
-    for (const line of lines) {
-      const { values: [value, more], broken } = splitValues(line);
-      if (broken || value === undefined || more !== undefined) {
-        return refused("a line is not one JSON object");
-      }
+    for (const value of values) {
       const envelope = readEnvelope(value);
       if (typeof envelope === "string") return refused(envelope);
       if (envelope.index !== undefined) return refused("index not allowed");
@@ -87,6 +84,7 @@ export function crowdstrike(options: CrowdstrikeOptions): Protocol {
       }
       taken.push({ envelope: value, event: envelope.event });
     }
+    if (broken) return refused("not a sequence of JSON objects");
     return {
       reply: success(),
       taken,

@@ -241,25 +241,25 @@ Deno.test("splunk target checks credential, path, method, encoding and size", as
   assert.equal((await health.json()).code, 17);
 });
 
-Deno.test("crowdstrike target wants Bearer, one object a line, no index, time in seconds", async () => {
+Deno.test("crowdstrike target wants Bearer, objects in a row, no index, time in seconds", async () => {
   await using siem = await startDemoSiem();
   const target = siem.target("crowdstrike");
   const status = async (body: string, headers: Record<string, string> = {}) =>
     (await post(siem, "crowdstrike", body, headers)).status;
   assert.equal(
-    await status('{"time":1773360000.123,"event":1}\n{"event":{"a":2}}'),
+    await status('{"time":1773360000.123,"event":1}\n{"event":{"a"\n:2}}'),
     200,
   );
   assert.deepEqual(target.received.map((one) => text(one.event)), [
     "1",
-    '{"a":2}',
+    '{"a"\n:2}',
   ]);
   assert.equal(await status('{"event":1}', { authorization: "Bearer x" }), 403);
   assert.equal(
     await status('{"event":1}', { authorization: `Splunk ${target.token}` }),
     401,
   );
-  assert.equal(await status('{"event":1}{"event":2}'), 400);
+  assert.equal(await status('{"event":1}{"event":'), 400);
   assert.equal(await status('[{"event":1}]'), 400);
   assert.equal(await status('{"event":1}\n{"event":1,"index":"main"}'), 400);
   assert.equal(target.count, 2, "a refused request leaves nothing");

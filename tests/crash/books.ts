@@ -1,0 +1,187 @@
+/** What a crash campaign knows: what was sent and acked, what came where, and what that proves. */
+
+import { numberedEvent, numberOf } from "../fixtures/events.ts";
+
+/** The most events that one batch carries, and so the most that a kill may repeat at a connector. */
+export const BATCH_EVENTS = 100;
+
+/** What came at one connector. */
+interface Arrivals {
+  /** Numbers in the order of arrival. */
+  readonly numbers: number[];
+  /** The life of the relay that each came from: a life ends with a kill. */
+  readonly lives: number[];
+  readonly seen: Set<number>;
+  readonly lifeOfConnection: Map<number, number>;
+  /** Acked events that have not come. */
+  missing: number;
+}
+
+/** Faults beyond this many are only counted. */
+const SHOWN_FAULTS = 20;
+
+export class CampaignBooks {
+  readonly #seed: number;
+  readonly #arrivals = new Map<string, Arrivals>();
+  /** By number: the producer connection that sent it. */
+  readonly #senders: number[] = [];
+  readonly #acked = new Set<number>();
+  readonly #faults: string[] = [];
+  #faultCount = 0;
+  /** Number of the relay's present life. */
+  life = 0;
+
+  constructor(seed: number, connectors: readonly string[]) {
+    this.#seed = seed;
+    for (const connector of connectors) {
+      this.#arrivals.set(connector, {
+        numbers: [],
+        lives: [],
+        seen: new Set(),
+        lifeOfConnection: new Map(),
+        missing: 0,
+      });
+    }
+  }
+
+  get sent(): number {
+    return this.#senders.length;
+  }
+
+  get acked(): number {
+    return this.#acked.size;
+  }
+
+  /** Reserves numbers for one request's events. Returns the first. */
+  reserve(count: number, sender: number): number {
+    const first = this.#senders.length;
+    for (let n = 0; n < count; n++) this.#senders.push(sender);
+    return first;
+  }
+
+  /** The request that holds these events got its 200. */
+  ack(first: number, count: number): void {
+    for (let n = first; n < first + count; n++) {
+      this.#acked.add(n);
+      for (const here of this.#arrivals.values()) {
+        if (!here.seen.has(n)) here.missing++;
+      }
+    }
+  }
+
+  /** An event came at a connector, over this connection of the SIEM. */
+  arrive(connector: string, event: Uint8Array, connection: number): void {
+    const here = this.#of(connector);
+    const number = numberOf(event);
+    const text = new TextDecoder().decode(event);
+    const sent = numberedEvent(this.#seed, number);
+    // hec's records are lines: line breaks between tokens are left out there (interface §3).
+    const wanted = connector === "hec" ? sent.replaceAll("\n", "") : sent;
+    if (!(number < this.sent) || text !== wanted) {
+      return this.#fault(
+        `${connector} got an event that was never sent: ${text}`,
+      );
+    }
+    const life = here.lifeOfConnection.get(connection) ?? this.life;
+    here.lifeOfConnection.set(connection, life);
+    here.numbers.push(number);
+    here.lives.push(life);
+    if (!here.seen.has(number) && this.#acked.has(number)) here.missing--;
+    here.seen.add(number);
+  }
+
+  /** How many acked events have not come there yet. */
+  missing(connector: string): number {
+    return this.#of(connector).missing;
+  }
+
+  /** Repeated events there. */
+  repeated(connector: string): number {
+    const { numbers, seen } = this.#of(connector);
+    return numbers.length - seen.size;
+  }
+
+  /** Judges everything. Empty: all promises were kept. */
+  faults(): readonly string[] {
+    for (const connector of this.#arrivals.keys()) {
+      const { seen } = this.#of(connector);
+      const missing = [...this.#acked].filter((number) => !seen.has(number));
+      if (missing.length > 0) {
+        this.#fault(
+          `${connector} lacks ${missing.length} acked events, first ${
+            missing[0]
+          }`,
+        );
+      }
+      this.#judgeOrder(connector);
+    }
+    const [first, ...others] = [...this.#arrivals.keys()];
+    for (const other of others) this.#compare(String(first), other);
+    const more = this.#faultCount - this.#faults.length;
+    return more > 0 ? [...this.#faults, `and ${more} more`] : this.#faults;
+  }
+
+  /**
+   * Within one life a connector gets the log from some place on, without gap or repeat. That place is at most one
+   * batch behind the furthest that it had before, and never beyond it.
+   */
+  #judgeOrder(connector: string): void {
+    const { numbers, lives } = this.#of(connector);
+    const places = new Map<number, number>();
+    const lastOfSender = new Map<number, number>();
+    const expected = new Map<number, number>();
+    numbers.forEach((number, at) => {
+      const life = lives[at] ?? 0;
+      const isNew = !places.has(number);
+      const place = places.get(number) ?? places.size;
+      if (isNew) {
+        places.set(number, place);
+        const sender = this.#senders[number] ?? -1;
+        const last = lastOfSender.get(sender) ?? -1;
+        if (number < last) {
+          this.#fault(
+            `${connector}: ${number} came behind ${last} of its producer`,
+          );
+        }
+        lastOfSender.set(sender, Math.max(number, last));
+      }
+      const due = expected.get(life);
+      if (due === undefined) {
+        const repeats = isNew ? 0 : places.size - place;
+        if (repeats > BATCH_EVENTS) {
+          this.#fault(`${connector}: life ${life} repeated ${repeats} events`);
+        }
+      } else if (due !== place) {
+        this.#fault(
+          `${connector}: in life ${life} event ${number} came at place ${place}, not ${due}`,
+        );
+      }
+      expected.set(life, place + 1);
+    });
+  }
+
+  #compare(one: string, other: string): void {
+    const left = [...this.#of(one).seen], right = [...this.#of(other).seen];
+    const at = left.findIndex((number, place) => number !== right[place]);
+    if (at >= 0 || left.length !== right.length) {
+      this.#fault(
+        `${one} (${left.length}) and ${other} (${right.length}) differ at place ${at}: ${
+          left[at]
+        }, ${right[at]}`,
+      );
+    }
+  }
+
+  #of(connector: string): Arrivals {
+    const arrivals = this.#arrivals.get(connector);
+    if (arrivals === undefined) throw new RangeError(`No ${connector} here`);
+    return arrivals;
+  }
+
+  #fault(text: string): void {
+    this.#faultCount++;
+    if (this.#faults.length < SHOWN_FAULTS) {
+      this.#faults.push(text.slice(0, 300));
+    }
+  }
+}
