@@ -1,6 +1,7 @@
 /**
  * The control: a relay as one would write it in an afternoon. Parses each event, keeps JSON segments in Deno KV before it
- * answers 200, reads them back for each destination, stringifies and sends with `fetch`. Right, ordered and durable; not fast.
+ * answers 200, reads them back for each destination, stringifies, sends with `fetch`, and settles each batch before the
+ * next one. It promises what the relay promises of order, durability and repeats; it is not fast.
  *
  * Environment: NAIVE_PORT, NAIVE_KV (a path), NAIVE_SINKS (`hec=url,splunk=url,crowdstrike=url`).
  */
@@ -37,24 +38,21 @@ async function ingest(request: Request): Promise<Response> {
 }
 
 async function deliver([type, url]: [string, string], at: number) {
-  for (let cursor = 0;;) {
-    const events: Envelope[] = [];
+  for (let next = 0;;) {
+    const events: [segment: number, Envelope][] = [];
     const woken = wake.promise;
-    const from = { start: ["segment", cursor], end: ["segment", Infinity] };
+    const from = { start: ["segment", next], end: ["segment", Infinity] };
     for await (
       const { key, value } of kv.list<string>(from, { batchSize: 10 })
     ) {
-      if (key[1] !== cursor) break; // committed out of turn: its predecessor is on the way
-      cursor++;
-      events.push(...JSON.parse(value));
+      if (key[1] !== next) break; // committed out of turn: its predecessor is on the way
+      for (const event of JSON.parse(value)) events.push([next, event]);
+      next++;
       if (events.length >= 500) break;
     }
-    if (events.length === 0) {
-      await woken;
-      continue;
-    }
+    if (events.length === 0) await woken;
     while (events.length > 0) {
-      const body = events.splice(0, 100).map((e) =>
+      const body = events.splice(0, 100).map(([, e]) =>
         JSON.stringify(
           type === "hec" ? { data: e.event, collector_ms: Date.now() } : e,
         )
@@ -62,13 +60,13 @@ async function deliver([type, url]: [string, string], at: number) {
       const reply = await fetch(url, { method: "POST", body });
       if (!reply.ok) throw new Error(`${type} answered ${reply.status}`);
       await reply.body?.cancel();
+      behind[at] = events[0]?.[0] ?? next;
+      const settled = kv.atomic().set(["cursor", type], behind[at]);
+      while (trimmed < Math.min(...behind)) {
+        settled.delete(["segment", trimmed++]);
+      }
+      await settled.commit();
     }
-    behind[at] = cursor;
-    const settled = kv.atomic().set(["cursor", type], cursor);
-    while (trimmed < Math.min(...behind)) {
-      settled.delete(["segment", trimmed++]);
-    }
-    await settled.commit();
   }
 }
 
