@@ -95,6 +95,11 @@ export class CampaignBooks {
     return this.#of(connector).missing;
   }
 
+  /** How many different events came there. */
+  distinct(connector: string): number {
+    return this.#of(connector).seen.size;
+  }
+
   /** Repeated events there. */
   repeated(connector: string): number {
     const { numbers, seen } = this.#of(connector);

@@ -7,6 +7,7 @@
  */
 
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../../lib/clock.ts";
 import { type SeededRandom, seededRandom } from "../../lib/demo/random.ts";
 import { type DemoSiem, startDemoSiem } from "../../lib/demo/siem.ts";
@@ -146,16 +147,61 @@ async function live(campaign: Campaign): Promise<number> {
       { timeout: DRAIN_MS },
     ).catch((cause: Error) => {
       throw new Error(
-        `${cause.message}\n${
-          books.missing(name).length
-        } acked events are missing\n` +
+        `${cause.message}\n${books.missing(name)} acked events are missing\n` +
           `${relay.stdout()}${relay.stderr()}`,
       );
     });
   }
+  await judgeStatus(relay.url, books);
   const { code } = await relay.kill("SIGTERM");
   assert.equal(code, 0, `the relay ended with ${code}: ${relay.stderr()}`);
   return slowest;
+}
+
+/** The relay's own books balance and agree with what came: over all kills, each event was counted once. */
+async function judgeStatus(url: string, books: CampaignBooks): Promise<void> {
+  const look = async () => {
+    const reply = await fetch(`${url}/api/v1/status`, {
+      headers: { authorization: "Bearer hca_good" },
+    });
+    const status: { connectors: Record<string, number | string>[] } =
+      await reply.json();
+    return status.connectors.map((
+      {
+        name,
+        accepted,
+        delivered,
+        filtered,
+        dead,
+        discarded,
+        expired,
+        waiting,
+      },
+    ) => ({
+      name,
+      accepted,
+      delivered,
+      others: [filtered, dead, discarded, expired, waiting],
+    }));
+  };
+  const wanted = CONNECTORS.map((name) => ({
+    name,
+    accepted: books.distinct(name),
+    delivered: books.distinct(name),
+    others: [0, 0, 0, 0, 0],
+  }));
+  // The last batch came a moment before its place is written: a bounded poll.
+  for (let looks = 0; looks < 100; looks++) {
+    if (isDeepStrictEqual(sorted(await look()), sorted(wanted))) return;
+    await systemClock.sleep(20);
+  }
+  assert.deepEqual(sorted(await look()), sorted(wanted));
+}
+
+function sorted<T extends { readonly name: string | number | undefined }>(
+  rows: T[],
+): T[] {
+  return rows.sort((a, b) => String(a.name) < String(b.name) ? -1 : 1);
 }
 
 /** Producers on connections of their own, until the relay is gone or each has sent its share. */
