@@ -1,6 +1,7 @@
 /** The page at `/`: what this is and where to post. */
 
 import type { Hono } from "hono";
+import { addressOf } from "./address.ts";
 import { page } from "./page.ts";
 import { problem } from "./problem.ts";
 import type { AppVariables } from "./request_id.ts";
@@ -15,7 +16,7 @@ export function mountHome(app: Hono<AppVariables>, version: string): void {
         "This address is a page for people. Figures are at /api/v1/status.",
       );
     }
-    const { origin } = new URL(c.req.url);
+    const { origin } = addressOf(c.req.url);
     const collector = `${origin}/services/collector/event`;
     return page(c, "One address in, every SIEM out", [
       `Hecate ${version} takes security events as Splunk’s HTTP Event Collector and CrowdStrike’s NG-SIEM do, keeps each of them durably, and delivers it unchanged to every configured SIEM.`,

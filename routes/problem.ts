@@ -2,6 +2,7 @@
 
 import type { Context, Hono } from "hono";
 import { problemJson, PROBLEMS, type ProblemSlug } from "../lib/problem.ts";
+import { addressOf } from "./address.ts";
 import { page } from "./page.ts";
 import type { AppVariables } from "./request_id.ts";
 
@@ -12,11 +13,11 @@ export function problem(
   detail: string,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  const url = new URL(c.req.url);
+  const { origin, pathname } = addressOf(c.req.url);
   const text = problemJson(slug, {
-    origin: url.origin,
+    origin,
     detail,
-    instance: url.pathname,
+    instance: pathname,
     requestId: c.get("requestId"),
   });
   return c.body(text, PROBLEMS[slug].status, {

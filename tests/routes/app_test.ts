@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Level, LogEvent } from "../../lib/logger.ts";
 import { ManualClock } from "../support/manual_clock.ts";
+import { connect } from "../support/raw_http.ts";
 import { ADMIN_TOKEN, openRelay } from "../support/hec_relay.ts";
 
 const ADMIN = { Authorization: `Bearer ${ADMIN_TOKEN}` };
@@ -203,4 +204,34 @@ Deno.test("refusals are logged once a minute by producer and cause, without secr
   await post();
   assert.equal(JSON.parse(lines[2] ?? "{}").repeats, 2);
   assert.ok(!/secret|hct_/.test(lines.join()));
+});
+
+Deno.test("createApp() answers in its dialects whatever the Host header says", async () => {
+  await using relay = await openRelay();
+  const port = relay.serve();
+  for (const host of ["[", "a b", "<img src=x>", "x/y?z", '"', ""]) {
+    for (
+      const [path, status, type] of [
+        ["/nowhere", 404, "application/problem+json"],
+        ["/", 200, "text/html; charset=UTF-8"],
+        ["/%", 404, "application/problem+json"],
+        [
+          "/services/collector/health?token=%",
+          400,
+          "application/json; charset=UTF-8",
+        ],
+      ] as const
+    ) {
+      using client = await connect(port);
+      await client.send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      const reply = await client.reply();
+      // A query in the Host header hides the path; the dialect stays ours.
+      if (host !== "x/y?z") assert.equal(reply.status, status, host + path);
+      if (host !== "x/y?z") {
+        assert.equal(reply.headers.get("content-type"), type);
+      }
+      assert.ok(reply.status < 500);
+      assert.ok(!reply.text.includes("<img"));
+    }
+  }
 });
