@@ -1,6 +1,8 @@
 /**
  * A batch while it is being decided: each of its events is pending, delivered, refused or expired, never two of them
- * and never none. The SIEM's answers are applied here; when to send, wait and settle is the dispatcher's.
+ * and never none. The SIEM's answers are applied here; when to send, wait and settle is the session's.
+ *
+ * Over 300 lines because all that may change an event's state stands in one class.
  */
 
 import type { DataReason, Outcome } from "../connector.ts";

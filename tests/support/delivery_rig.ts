@@ -35,8 +35,8 @@ export class ArrayLog {
     lastError: null,
     nextAttemptAt: null,
   };
-  /** Settles wait for it. */
-  settling: Promise<void> = Promise.resolve();
+  /** Each settle begins with it. */
+  settling: () => Promise<void> = () => Promise.resolve();
   settles = 0;
   leases = 0;
   released = 0;
@@ -89,7 +89,7 @@ export class ArrayLog {
         return place();
       },
       settle: async (next, dead) => {
-        await this.settling;
+        await this.settling();
         if (lost.aborted) return false;
         this.settles++;
         this.dead.push(...dead);
