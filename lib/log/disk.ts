@@ -10,15 +10,19 @@ import { dirname } from "node:path";
 
 /** A WAL of 1,000 pages of 16 KiB, moved into the file, and the deletes after it. */
 export const BALLAST_BYTES = 24 * 1024 * 1024;
+/** What must be free beside the ballast before producers are taken again; less would be used up at once. */
+const ROOM_BYTES = 32 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
 export class Disk {
+  readonly #path: string;
   readonly #folder: string;
   readonly #ballast: string;
   readonly #ballastBytes: number;
   #hasBallast = false;
 
   constructor(path: string, ballastBytes = BALLAST_BYTES) {
+    this.#path = path;
     this.#folder = dirname(path);
     this.#ballast = `${path}.ballast`;
     this.#ballastBytes = ballastBytes;
@@ -38,6 +42,17 @@ export class Disk {
     } catch {
       return undefined;
     }
+  }
+
+  /**
+   * Is there room for more than a few commits, on the disk or in the KV file, which keeps what was deleted from it?
+   * `used`: bytes of the file that hold something. Undefined: that cannot be seen here.
+   */
+  async isRoomy(used: number): Promise<boolean | undefined> {
+    const space = await this.space();
+    const file = await Deno.stat(this.#path).catch(() => undefined);
+    if (space === undefined || file === undefined) return undefined;
+    return space.free + Math.max(0, file.size - used) >= ROOM_BYTES;
   }
 
   /** Takes room for later. False: there is not enough. */

@@ -193,10 +193,11 @@ export class Retention {
     );
   }
 
-  /** Is there room again? Only when the ballast fits and the largest commit goes through with it in place. */
+  /** Is there room again? Only when the ballast fits, the largest commit goes through beside it, and more is left. */
   async #probeDisk(): Promise<void> {
     const { disk, store } = this.#parts;
-    if (disk === undefined || await disk.writeBallast()) {
+    const isHeld = disk === undefined || await disk.writeBallast();
+    if (isHeld && await disk?.isRoomy(this.#bytes) !== false) {
       const keys = Array.from({ length: MAX_VALUES }, (_, n) => ballastKey(n));
       try {
         await store.call((kv) => {
@@ -214,9 +215,10 @@ export class Retention {
         this.#report(WAS_FULL);
         return;
       } catch {
-        // Still full. Gives the room back, for settles and deletes.
+        // Still full.
       }
     }
+    // Room for settles and deletes.
     await disk?.dropBallast();
   }
 

@@ -80,7 +80,7 @@ export async function trimSegments(
   let mark = from, segments = 0;
   for (;;) {
     const batch = await readBatch(store, mark.segment);
-    let isEnd = batch.length < BATCH;
+    let isEnd = false;
     for (let at = 0; at < batch.length && !isEnd;) {
       if (plan.signal.aborted) return { mark, segments };
       let next = mark, values = 0, count = 0;
@@ -103,7 +103,7 @@ export async function trimSegments(
       mark = { ...next, version };
       segments += count;
     }
-    if (isEnd) return { mark, segments };
+    if (isEnd || batch.length < BATCH) return { mark, segments };
   }
 }
 

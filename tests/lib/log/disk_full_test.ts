@@ -1,0 +1,138 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { systemClock } from "../../../lib/clock.ts";
+import { BALLAST_BYTES } from "../../../lib/log/disk.ts";
+import { takeLease } from "../../../lib/log/lease.ts";
+import type { EventLog, Kept } from "../../../lib/log/log.ts";
+import { advance } from "../../../lib/log/cursor.ts";
+import { turn } from "../../support/drive.ts";
+import { intakeOf, openRig, textsOf } from "../../support/log_rig.ts";
+
+const MIB = 1024 * 1024;
+
+/** A small disk of its own, unmounted at the end; undefined where mounting is not allowed. */
+async function smallDisk(mebibytes: number): Promise<
+  ({ readonly path: string } & AsyncDisposable) | undefined
+> {
+  if (Deno.build.os !== "linux") return undefined;
+  const path = await Deno.makeTempDir();
+  const { success } = await new Deno.Command("mount", {
+    args: ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "hecate-test", path],
+    stderr: "null",
+  }).output();
+  if (!success) {
+    await Deno.remove(path);
+    return undefined;
+  }
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      await new Deno.Command("umount", { args: ["-l", path] }).output();
+      await Deno.remove(path);
+    },
+  };
+}
+
+/** Fills what is left of the disk. */
+async function fill(path: string): Promise<void> {
+  using file = await Deno.open(path, { create: true, write: true });
+  for (const size of [MIB, 65_536, 4_096]) {
+    const chunk = new Uint8Array(size).fill(1);
+    for (;;) {
+      try {
+        if (await file.write(chunk) < size) break;
+      } catch {
+        break;
+      }
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function untilHolds(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const end = systemClock.monotonic() + 20_000;
+  while (!await holds()) {
+    ok(systemClock.monotonic() < end, `${what}: not within 20 s`);
+    await turn();
+  }
+}
+
+const event = JSON.stringify("e".repeat(60_000));
+
+/** Appends until the log refuses, or `most` were kept. */
+async function appendUntilFull(log: EventLog, most: number): Promise<Kept> {
+  let kept: Kept = { kept: 0, ids: [] };
+  for (let n = 0; n < most; n++) {
+    kept = await log.append(
+      intakeOf([event], { receivedAt: systemClock.now() }),
+    );
+    if (kept.refusal !== undefined) break;
+  }
+  return kept;
+}
+
+for (const round of [1, 2, 3, 4]) {
+  Deno.test(`a full disk refuses producers; reads, settles and trimming go on; it recovers by itself (${round})`, async (t) => {
+    await using disk = await smallDisk(128);
+    if (disk === undefined) {
+      await t.step({
+        name: "mounting a small disk is not allowed here",
+        ignore: true,
+        fn: () => undefined,
+      });
+      return;
+    }
+    const location = `${disk.path}/data/hecate.kv`;
+    const log = await openRig({
+      location,
+      ballastBytes: BALLAST_BYTES,
+      maxBytes: 1024 * MIB,
+      keep: 0,
+      connectors: () => ["a"],
+    });
+    const stop = new AbortController();
+    const holding = await takeLease(log, "a", { signal: stop.signal });
+    await untilHolds("ballast", () => exists(`${location}.ballast`));
+    await untilHolds(
+      "ballast written",
+      async () =>
+        (await Deno.stat(`${location}.ballast`)).size === BALLAST_BYTES,
+    );
+    // The rounds differ in what the WAL holds when the disk becomes full.
+    equal((await appendUntilFull(log, 40 + round * 97)).refusal, undefined);
+    await fill(`${disk.path}/filler`);
+    const refused = await appendUntilFull(log, 2_000);
+    deepEqual([refused.kept, refused.refusal], [0, "full"]);
+    ok(log.full);
+
+    // Delivery goes on: everything is read and settled, and the space behind it is trimmed.
+    let place = holding.place;
+    let events = 0;
+    for (;;) {
+      const segment = await log.next(place);
+      if (segment === undefined) break;
+      ok(textsOf(segment).every((text) => text === event));
+      events += segment.count;
+      place = advance(place, [segment], segment.count);
+      ok(await holding.settle(place, []), "settled on a full disk");
+    }
+    ok(events >= 40);
+    await untilHolds("trimmed", async () => (await log.stats()).events === 0);
+
+    await Deno.remove(`${disk.path}/filler`);
+    await untilHolds("recovered", () => !log.full);
+    equal(
+      (await log.append(intakeOf([event], { receivedAt: systemClock.now() })))
+        .kept,
+      1,
+    );
+    await untilHolds("ballast again", () => exists(`${location}.ballast`));
+    await holding.release();
+    await log.close();
+  });
+}
