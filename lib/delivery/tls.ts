@@ -1,16 +1,16 @@
 /**
  * How a connection to a destination is opened: which API can honour which setting on which Deno.
  *
- * Native sockets (rustls) are the rule: least CPU, precise reasons, the same on 2.5 and 2.9. They trust a CA bundle beside
- * the public roots, show a client certificate (not together with another server name or a proxy), and always check chain,
- * date and name. `node:tls` does what they cannot: no verification, a pin, and, on 2.9, the certificates whose shape
- * rustls refuses (self-signed CA:TRUE, common name only, X.509 v1) once a CA bundle vouches for them. Where verification
- * is needed, `node:tls` of Deno before 2.9 is never used: it checks no host name.
+ * Native sockets (rustls) are the rule: precise reasons, the same on 2.5 and 2.9. They trust a CA bundle beside the public
+ * roots and always check chain, date and name. `node:tls` does what they cannot: no verification, a pin; on 2.9 also client
+ * certificates (`startTls` shows none, `connectTls` delays every batch) and certificates whose shape rustls refuses
+ * (self-signed CA:TRUE, common name only, X.509 v1) once a CA bundle vouches for them. Where verification is needed,
+ * `node:tls` of Deno before 2.9 is never used: it checks no host name.
  */
 
 import { type DialPlan, dialPlan, type TlsSettings } from "./dial_plan.ts";
 import type { HttpTarget } from "./http_client.ts";
-import { nativeTls, plainTcp, type Sockets } from "./tls_native.ts";
+import { delayedTls, nativeTls, plainTcp, type Sockets } from "./tls_native.ts";
 import { dialNodeTls } from "./tls_node.ts";
 import { texts } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
@@ -23,6 +23,9 @@ export type Dial = (signal: AbortSignal) => Promise<Wire>;
 /** Certificates that rustls refuses by their shape, whoever vouches for them. */
 const ODD_SHAPE =
   /CaUsedAsEndEntity|not valid for any names|UnsupportedCertVersion/;
+/** What `node:tls` says of several faults. */
+const UNCLEAR = /UNABLE_TO_/;
+
 /** The way to a target. Offline. @throws {TypeError} when this Deno cannot honour the settings. */
 export function dialer(target: HttpTarget, sockets: Sockets): Dial {
   const plan = dialPlan(target);
@@ -35,6 +38,11 @@ export function dialer(target: HttpTarget, sockets: Sockets): Dial {
   if (isOld) refuseOnOld(plan, target.tls, { unchecked, isSplit });
   if (unchecked || (plan.client !== undefined && isSplit)) {
     return (signal) => dialNodeTls(plan, signal);
+  }
+  if (plan.client !== undefined) {
+    return isOld
+      ? (signal) => delayedTls(plan, sockets, signal)
+      : (signal) => withClient(plan, sockets, signal);
   }
   let isOdd = false;
   return async (signal) => {
@@ -51,6 +59,20 @@ export function dialer(target: HttpTarget, sockets: Sockets): Dial {
       return wire;
     }
   };
+}
+
+/** `node:tls` calls an ended certificate one of an unknown issuer: rustls says which it is. */
+async function withClient(
+  plan: DialPlan,
+  sockets: Sockets,
+  signal: AbortSignal,
+): Promise<Wire> {
+  try {
+    return await dialNodeTls(plan, signal);
+  } catch (error) {
+    if (signal.aborted || !UNCLEAR.test(texts(error))) throw error;
+    return await delayedTls(plan, sockets, signal);
+  }
 }
 
 /** Never ignore a setting that an older Deno cannot honour. */

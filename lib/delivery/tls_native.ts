@@ -2,62 +2,65 @@
 
 import { ALPN, clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { tunnel } from "./proxy.ts";
+import { texts } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
 
 /** The runtime's sockets, as an argument. */
 export interface Sockets {
-  readonly connect: typeof Deno.connect;
+  readonly connect: (options: Deno.ConnectOptions) => Promise<Deno.TcpConn>;
   readonly connectTls: typeof Deno.connectTls;
   readonly startTls: typeof Deno.startTls;
   /** `Deno.version.deno`. */
   readonly version: string;
 }
 
-/** TLS with chain, date and name checked. A client certificate only to the URL's own host, without a proxy. */
+/** A platform that forbids plain sockets to such a port (Deno Deploy to 443, it is said) may yet allow its own TLS. */
+const FORBIDDEN = /PermissionDenied|NotCapable|NotSupported/;
+
+/**
+ * TLS with chain, date and name checked. TCP first, because only there can Nagle's delay be switched off: with
+ * `connectTls` each batch waited 44 ms for the far end's delayed acknowledgement.
+ */
 export async function nativeTls(
   plan: DialPlan,
   sockets: Sockets,
   signal: AbortSignal,
 ): Promise<Wire> {
   const { host, port, proxy, serverName } = plan;
-  const trust = { caCerts: [...plan.caCerts], alpnProtocols: [...ALPN] };
-  let conn: Deno.TlsConn;
-  if (proxy === undefined && serverName === undefined) {
-    conn = await sockets.connectTls({
-      hostname: host,
-      port,
-      ...trust,
-      ...(plan.client === undefined ? {} : await clientKeyPair(plan)),
-    });
-  } else {
-    const tcp = await plainTcp(
-      proxy ?? { hostname: host, port: String(port) },
-      sockets,
-      signal,
-    );
-    try {
-      if (proxy !== undefined) await tunnel(tcp, plan, proxy);
-      conn = await sockets.startTls(tcp, {
-        hostname: serverName ?? host,
-        ...trust,
-      });
-    } catch (error) {
-      closeQuietly(tcp);
-      throw error;
-    }
-  }
-  const stop = () => closeQuietly(conn);
-  signal.addEventListener("abort", stop);
+  let tcp: Deno.TcpConn;
   try {
-    if (signal.aborted) throw signal.reason;
-    await conn.handshake();
-    return quietly(conn);
+    const direct = { hostname: host, port: `${port}` };
+    tcp = await plainTcp(proxy ?? direct, sockets, signal);
   } catch (error) {
-    stop();
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", stop);
+    const isDirect = proxy === undefined && serverName === undefined;
+    if (!isDirect || !FORBIDDEN.test(texts(error))) throw error;
+    return await delayedTls(plan, sockets, signal);
   }
+  return await guarded(tcp, signal, async () => {
+    if (proxy !== undefined) await tunnel(tcp, plan, proxy);
+    const conn = await sockets.startTls(tcp, {
+      hostname: serverName ?? host,
+      caCerts: [...plan.caCerts],
+      alpnProtocols: [...ALPN],
+    });
+    return await handshaken(conn, signal);
+  });
+}
+
+/** The same with a client certificate, which only `connectTls` can show, to the URL's own host, without a proxy. */
+export async function delayedTls(
+  plan: DialPlan,
+  sockets: Sockets,
+  signal: AbortSignal,
+): Promise<Wire> {
+  const conn = await sockets.connectTls({
+    hostname: plan.host,
+    port: plan.port,
+    caCerts: [...plan.caCerts],
+    alpnProtocols: [...ALPN],
+    ...await clientKeyPair(plan),
+  });
+  return await handshaken(conn, signal);
 }
 
 /** A TCP connection, to the target or to its proxy. */
@@ -74,6 +77,32 @@ export async function plainTcp(
   // A head and a body in two writes must not wait for each other's acknowledgement.
   conn.setNoDelay();
   return quietly(conn);
+}
+
+function handshaken(conn: Deno.TlsConn, signal: AbortSignal): Promise<Wire> {
+  return guarded(conn, signal, async () => {
+    await conn.handshake();
+    return quietly(conn);
+  });
+}
+
+/** Closes the connection when the signal aborts during the work, or the work fails. */
+async function guarded<T>(
+  conn: Deno.Conn,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const stop = () => closeQuietly(conn);
+  signal.addEventListener("abort", stop);
+  try {
+    signal.throwIfAborted();
+    return await work();
+  } catch (error) {
+    stop();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /** Closing twice is no fault: time, abort and the far end may all want it. */

@@ -15,6 +15,7 @@ export async function dialNodeTls(
   signal: AbortSignal,
 ): Promise<Wire> {
   const { connect, rootCertificates } = await import("node:tls");
+  const client = await checkedPair(plan);
   const isChecked = plan.verify && plan.pin === undefined;
   const name = plan.serverName ?? plan.host;
   const under = plan.proxy === undefined
@@ -24,7 +25,7 @@ export async function dialNodeTls(
     ...under,
     // SNI takes names only (RFC 6066 §3); an address is checked by `host`.
     ...(isAddress(name) ? { host: name } : { servername: name }),
-    ...await clientKeyPair(plan),
+    ...client,
     ...(isChecked && plan.caCerts.length > 0
       ? { ca: [...rootCertificates, ...plan.caCerts] }
       : {}),
@@ -51,6 +52,24 @@ export async function dialNodeTls(
     socket.destroy();
     throw error;
   }
+}
+
+/** `node:tls` itself says "unsupported protocol" of another's key, and leaves the connection open. */
+async function checkedPair(
+  plan: DialPlan,
+): Promise<{ cert?: string; key?: string }> {
+  const pair = await clientKeyPair(plan);
+  if (pair.cert === undefined || pair.key === undefined) return {};
+  const { createPrivateKey, X509Certificate } = await import("node:crypto");
+  let isOwn: boolean;
+  try {
+    isOwn = new X509Certificate(pair.cert)
+      .checkPrivateKey(createPrivateKey(pair.key));
+  } catch (cause) {
+    throw new Error("Unable to decode key", { cause });
+  }
+  if (!isOwn) throw new Error("KeyMismatch");
+  return pair;
 }
 
 async function throughProxy(

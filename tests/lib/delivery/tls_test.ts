@@ -393,6 +393,64 @@ const CLIENT_CASES: readonly {
   },
 ];
 
+test("https with client certificate: an ended server certificate is told as such", async (c) => {
+  await using server = new ScriptedServer(always(OK), c.expired);
+  const { result } = await attempt(server.port, {
+    caBundle: c.ca,
+    clientCert: c.client.cert,
+    clientKey: c.client.key,
+  });
+  assert.equal(result, "tls_expired");
+});
+
+test("https where plain sockets are forbidden goes over connectTls", async (c) => {
+  await using server = new ScriptedServer(always(OK), c.good);
+  const { connectTls, startTls } = Deno;
+  await using exchange = openHttp({
+    url: new URL(`https://localhost:${server.port}/`),
+    tls: { verify: true, caBundle: c.ca },
+    timeout: 10_000,
+  }, {
+    clock: systemClock,
+    sockets: {
+      connect: () => Promise.reject(new Deno.errors.PermissionDenied("443")),
+      connectTls,
+      startTls,
+      version: Deno.version.deno,
+    },
+  });
+  const reply = await exchange.send(
+    { method: "POST", headers: [], body: new Uint8Array(10) },
+    NEVER,
+  );
+  assert.equal(reply.status, 200);
+});
+
+test("https loses no time to delayed acknowledgements", async (c) => {
+  await using server = new ScriptedServer(always(OK), c.good);
+  // 2.5's node:tls has the delay and no way to switch it off.
+  const ways = [{ caBundle: c.ca }, ...IS_OLD ? [] : [{ pin: c.goodPin }]];
+  for (const tls of ways) {
+    await using exchange = openHttp({
+      url: new URL(`https://localhost:${server.port}/`),
+      tls: { verify: true, ...tls },
+      timeout: 10_000,
+    });
+    const body = new Uint8Array(40_000);
+    const send = () =>
+      exchange.send({ method: "POST", headers: [], body }, NEVER);
+    await send();
+    const times: number[] = [];
+    for (let i = 0; i < 15; i++) {
+      const from = performance.now();
+      await send();
+      times.push(performance.now() - from);
+    }
+    const median = times.toSorted((a, b) => a - b)[7] ?? NaN;
+    assert.ok(median < 30, `${median} ms; with the delay it is 40 and more`);
+  }
+});
+
 for (const { name, tls, want } of CLIENT_CASES) {
   // 2.5's node:tls cannot be the server here.
   test(`https with client certificate: ${name}`, async (c) => {
