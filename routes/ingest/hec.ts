@@ -80,16 +80,16 @@ export class HecIntake {
   /** Answers a request to one of HEC's addresses. Never throws. */
   async handle(request: Request, route: HecRoute): Promise<Response> {
     const { endpoint, query } = route;
-    if (endpoint === "unknown") return notFound(404, []);
+    if (endpoint === "unknown") return notFound(404, {});
     const allow = endpoint === "health" ? LOOKED_AT : POSTED;
     const { method } = request;
     if (method === "OPTIONS") {
-      return new Response(null, { status: 200, headers: [["Allow", allow]] });
+      return new Response(null, { status: 200, headers: { "Allow": allow } });
     }
     const isKnown = endpoint === "health"
       ? method === "GET" || method === "HEAD"
       : method === "POST";
-    if (!isKnown) return notFound(405, [["Allow", allow]]);
+    if (!isKnown) return notFound(405, { "Allow": allow });
     const parameters = query === "" ? undefined : new URLSearchParams(query);
     if (endpoint === "health") return this.#health(method, parameters);
     let producer = "unknown";
@@ -127,7 +127,7 @@ export class HecIntake {
     }
     const { status, text } = REPLIES[code];
     const body = method === "HEAD" ? null : replyBody(text, code);
-    return new Response(body, { status, headers: [JSON_TYPE] });
+    return new Response(body, { status, headers: JSON_TYPE });
   }
 
   async #take(

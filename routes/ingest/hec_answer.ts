@@ -6,10 +6,10 @@ import type { Kept } from "../../lib/log/intake.ts";
 import type { Face } from "../../lib/tokens.ts";
 import type { Body } from "./body.ts";
 
-export const JSON_TYPE: [string, string] = [
-  "Content-Type",
-  "application/json; charset=UTF-8",
-];
+/** As a record: header pairs cost `new Response` twice as much. */
+export const JSON_TYPE: Readonly<Record<string, string>> = {
+  "Content-Type": "application/json; charset=UTF-8",
+};
 /** Seconds that a producer shall wait: until requests in flight are done; until a full store may have room. */
 const RETRY_BUSY = "1", RETRY_FULL = "30", RETRY_CLOSING = "5";
 
@@ -21,7 +21,7 @@ export interface Answer {
   readonly status?: number;
   readonly text?: string;
   readonly kept?: Kept;
-  readonly headers?: readonly [string, string][];
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The reply to a body of which this was kept; the first fault in the body's order wins. */
@@ -40,7 +40,7 @@ export function answerFor(
           code: 23,
           number,
           kept,
-          headers: [["Retry-After", RETRY_CLOSING]],
+          headers: { "Retry-After": RETRY_CLOSING },
         };
       case "full":
       case "unavailable":
@@ -55,7 +55,7 @@ export function answerFor(
       code: 6,
       status: 408,
       text: "Request timed out",
-      headers: [["Connection", "close"]],
+      headers: { "Connection": "close" },
       ...withKept,
     };
   }
@@ -85,17 +85,17 @@ export function refuseBody(
 
 /** Nothing is taken now. `seconds`: when to come again. */
 export function busy(seconds: string = RETRY_FULL): Answer {
-  return { code: 9, headers: [["Retry-After", seconds]] };
+  return { code: 9, headers: { "Retry-After": seconds } };
 }
 
 /** A wrong address, or (405) a wrong method: the same body, as Splunk has it. */
 export function notFound(
   status: number,
-  headers: [string, string][],
+  headers: Readonly<Record<string, string>>,
 ): Response {
   return new Response(
     replyBody("The requested URL was not found on this server.", 404),
-    { status, headers: [JSON_TYPE, ...headers] },
+    { status, headers: { ...JSON_TYPE, ...headers } },
   );
 }
 
@@ -103,11 +103,11 @@ export function notFound(
 export function respond(answer: Answer): Response {
   const { code, kept, headers: extra } = answer;
   const known = REPLIES[code];
-  const headers: [string, string][] = [JSON_TYPE];
+  const headers: Record<string, string> = { ...JSON_TYPE };
   if (kept !== undefined && kept.kept > 0) {
-    headers.push(["Hecate-Event-Ids", eventIds(kept)]);
+    headers["Hecate-Event-Ids"] = eventIds(kept);
   }
-  if (extra !== undefined) headers.push(...extra);
+  if (extra !== undefined) Object.assign(headers, extra);
   return new Response(
     replyBody(answer.text ?? known.text, code, answer.number),
     { status: answer.status ?? known.status, headers },
