@@ -52,7 +52,7 @@ export interface LogOptions {
   readonly maxBytes?: number;
   /** Memory for the newest segments; default 32 MiB. */
   readonly tailBytes?: number;
-  /** Default 24 MiB; only for a KV file. */
+  /** Default 8 MiB; only for a KV file. */
   readonly ballastBytes?: number;
 }
 

@@ -124,7 +124,7 @@ export class Retention {
   async #run(): Promise<void> {
     const { clock, logger, disk } = this.#parts;
     const { signal } = this.#stop;
-    // Behind the first event: 24 MiB take their time.
+    // Behind the first event: 8 MiB take their time.
     if (!this.#isDiskFull) await disk?.writeBallast();
     while (!signal.aborted) {
       const stop = new AbortController();
