@@ -292,9 +292,11 @@ async function main(): Promise<void> {
       const demo = await runDemo({
         env: Deno.env.toObject(),
         startRelay: (env: Environment) => running = startRelay(env),
+        isPortTaken: (fault) => fault instanceof AddressInUse,
         print: tell,
         clock: systemClock,
-        random: Math.random,
+        uuid: () => crypto.randomUUID(),
+        fetch,
       });
       endOnSignals(() => demo.stop());
       return;

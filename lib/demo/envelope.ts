@@ -32,8 +32,8 @@ const KEYS = [
   "fields",
 ];
 const METADATA = ["host", "source", "sourcetype", "index"];
-/** Epoch seconds as every collector reads them: no exponent, quotes allowed. */
-const TIME = /^(-?\d+(\.\d*)?|"-?\d+(\.\d*)?")$/;
+/** Epoch seconds: any JSON number, or digits in quotes. */
+const TIME = /^(-?\d+(\.\d+)?([eE][+-]?\d+)?|"-?\d+(\.\d*)?")$/;
 
 const text = new TextDecoder();
 

@@ -13,9 +13,14 @@ const replies = [];
 const total = 10;
 for (let n = 0; n < total; n++) {
   const context = {
-    message: { text: `splunk-logging ${n}`, quotes: "\"\\\n\u00e9" },
+    message: { text: `splunk-logging ${n}`, quotes: '"\\\n\u00e9' },
     severity: "warn",
-    metadata: { source: "chicken coop", sourcetype: "httpevent", index: "main", host: "farm.local" },
+    metadata: {
+      source: "chicken coop",
+      sourcetype: "httpevent",
+      index: "main",
+      host: "farm.local",
+    },
   };
   logger.send(context, (error, _response, body) => {
     replies.push(error ? { error: String(error) } : body);
