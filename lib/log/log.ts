@@ -110,6 +110,7 @@ export class EventLog {
       keep: options.keep,
       keepBytes: options.keepBytes,
       maxBytes: options.maxBytes,
+      onTrimmed: (segment) => this.#tail.dropUpTo(segment),
     });
     this.#reader = new Reader(store);
     this.#tail = new Tail(options.tailBytes ?? TAIL_BYTES, end);

@@ -41,6 +41,8 @@ export interface RetentionParts {
   readonly keep: number;
   readonly keepBytes: number;
   readonly maxBytes: number | undefined;
+  /** Everything up to this segment was deleted. */
+  readonly onTrimmed: (segment: string) => void;
 }
 
 export class Retention {
@@ -181,6 +183,7 @@ export class Retention {
       wants,
       signal: this.#stop.signal,
     });
+    this.#parts.onTrimmed(trimmed.segment);
     if (segments > 0) {
       logger.log("debug", "log.trimmed", "Settled segments were deleted", {
         segments,

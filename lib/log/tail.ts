@@ -10,6 +10,9 @@ import type { Position, Segment } from "../event.ts";
 /** What a segment costs beside its bytes: objects and array headers. */
 const OVERHEAD_BYTES = 1_024;
 
+/** Sorts behind every id. */
+const BEHIND_ALL = "g";
+
 function costOf(segment: Segment): number {
   return segment.bytes.buffer.byteLength + segment.spans.byteLength +
     OVERHEAD_BYTES;
@@ -23,6 +26,8 @@ export class Tail {
   #bytes = 0;
   /** The place right before the oldest one here. */
   #edge: Position;
+  /** Nothing before the edge is kept anywhere. */
+  #isWhole = false;
 
   /** `edge`: the end of the log now. */
   constructor(limit: number, edge: Position) {
@@ -49,11 +54,8 @@ export class Tail {
     while (
       this.#bytes > this.#limit && this.#segments.length - this.#from > 1
     ) {
-      const oldest = this.#segments[this.#from];
-      if (oldest === undefined) break;
-      this.#segments[this.#from++] = undefined;
-      this.#bytes -= costOf(oldest);
-      this.#edge = { segment: oldest.id, index: oldest.count };
+      this.#isWhole = false;
+      if (!this.#shift()) break;
     }
     // The emptied front is cut off when it is half: amortised one move a segment.
     if (this.#from > 64 && this.#from * 2 > this.#segments.length) {
@@ -62,8 +64,27 @@ export class Tail {
     }
   }
 
+  /** Forgets what was trimmed: everything up to that segment. */
+  dropUpTo(id: string): void {
+    while ((this.#segments[this.#from]?.id ?? BEHIND_ALL) <= id) {
+      if (!this.#shift()) break;
+    }
+    if (this.#edge.segment <= id) this.#isWhole = true;
+  }
+
+  /** Drops the oldest. */
+  #shift(): boolean {
+    const oldest = this.#segments[this.#from];
+    if (oldest === undefined) return false;
+    this.#segments[this.#from++] = undefined;
+    this.#bytes -= costOf(oldest);
+    this.#edge = { segment: oldest.id, index: oldest.count };
+    return true;
+  }
+
   /** Is what follows this place known here? */
   covers(at: Position): boolean {
+    if (this.#isWhole) return true;
     const { segment, index } = this.#edge;
     return at.segment > segment ||
       (at.segment === segment && at.index >= index);
