@@ -4,6 +4,9 @@ import type { Clock } from "../clock.ts";
 import { TransportError } from "./transport_error.ts";
 import { at, type Place } from "./transport_fault.ts";
 
+/** Ends a sleep; a constant, because a DOMException with its stack costs more than the rest of an attempt. */
+const OVER = new Error("over");
+
 /** Dispose ends its timers; a use outlives the reply by nothing. */
 export class Attempt implements Disposable {
   readonly #clock: Clock;
@@ -53,7 +56,7 @@ export class Attempt implements Disposable {
     } finally {
       this.#onStop = undefined;
       this.#closing = undefined;
-      connecting.abort();
+      connecting.abort(OVER);
     }
   }
 
@@ -71,13 +74,13 @@ export class Attempt implements Disposable {
       work,
       this.#clock.sleep(ms, enough.signal).catch(() => {}),
     ]);
-    enough.abort();
+    enough.abort(OVER);
   }
 
   [Symbol.dispose](): void {
     this.#closing = undefined;
     this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#over.abort();
+    this.#over.abort(OVER);
   }
 
   readonly #onAbort = () => this.#stop(this.#signal.reason);

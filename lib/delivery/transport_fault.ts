@@ -140,6 +140,14 @@ const FAULTS: readonly Fault[] = [
     say: (place) => `${at(place)} offers no HTTP/1.1 over TLS.`,
   },
   {
+    when: /HandshakeFailure|HANDSHAKE_FAILURE/,
+    reason: "tls",
+    say: (place) =>
+      `${
+        at(place)
+      } refused the TLS handshake: no cipher in common (it may know only old ones), or it wants a client certificate.`,
+  },
+  {
     when:
       /UnknownIssuer|UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)|SELF_SIGNED_CERT_IN_CHAIN|BadSignature|UnhandledCriticalExtension/,
     reason: "tls_issuer",
@@ -149,8 +157,7 @@ const FAULTS: readonly Fault[] = [
       } is signed by an authority that is not trusted here. Give that authority's certificate as the CA bundle, or have the server send its whole chain.`,
   },
   {
-    when:
-      /invalid peer certificate|fatal alert|HandshakeFailure|ERR_SSL|ERR_TLS/,
+    when: /invalid peer certificate|fatal alert|ERR_SSL|ERR_TLS/,
     reason: "tls",
     say: (place, text) => `TLS with ${at(place)} failed: ${shorten(text)}`,
   },

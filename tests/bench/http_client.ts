@@ -7,11 +7,11 @@
  */
 
 import { Agent, request as nodeRequest } from "node:http";
+import { cpuUsage } from "node:process";
 import { gzipSync } from "node:zlib";
 import { systemClock } from "../../lib/clock.ts";
 import { openHttp, type TlsSettings } from "../../lib/delivery/http_client.ts";
 import { makeCertificates } from "../support/certificates.ts";
-import { cpuSeconds } from "./proc.ts";
 
 const ROUNDS = 5;
 const BODY = 75_000;
@@ -140,14 +140,15 @@ async function compare(
   const seen = new Map<string, { cpu: number; wall: number }[]>();
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, send] of Object.entries(sends)) {
-      const cpu = cpuSeconds(Deno.pid);
+      const before = cpuUsage();
       const wall = performance.now();
       for (let i = 0; i < count; i++) await send(body);
+      const used = cpuUsage(before);
       if (round === 0) continue; // warm-up
       const figures = seen.get(name) ?? [];
       seen.set(name, figures);
       figures.push({
-        cpu: (cpuSeconds(Deno.pid) - cpu) * 1e6 / count,
+        cpu: (used.user + used.system) / count,
         wall: (performance.now() - wall) * 1e3 / count,
       });
     }
