@@ -1,4 +1,4 @@
-/** What a process has used, from /proc (Linux only). */
+/** What a process has used, from /proc (Linux only). Deno gives /proc to nobody without --allow-all. */
 
 /** Ticks per second of the times in /proc/<pid>/stat: fixed at 100 in the kernel's interface. */
 const TICKS = 100;
