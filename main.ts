@@ -199,7 +199,7 @@ async function serve(parts: {
       room: () => !log.full,
       store: () => !log.unavailable,
     },
-    accepts: () => isLasting && !isStopping,
+    accepts: () => isLasting,
     status: () =>
       statusReport({
         log,

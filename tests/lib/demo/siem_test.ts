@@ -141,9 +141,9 @@ const splunkRows: readonly [
   [
     "time with an exponent",
     '{"event":1,"time":1.7e9}',
-    400,
-    '{"text":"Error in handling indexed fields","code":15,"invalid-event-number":0}',
-    0,
+    200,
+    '{"text":"Success","code":0}',
+    1,
   ],
   [
     "a wrong index, third of three, with its number off by one",
