@@ -77,6 +77,7 @@ export class Settlement {
       nextAttemptAt: null,
       ...settled.delivered > 0 && { lastSuccess: clock.now() },
     });
+    if (this.isLost) return;
     if (before === "retrying" || before === "held") {
       this.#say("info", "delivery.resumed", "Deliveries go on.");
     }
