@@ -96,6 +96,7 @@ export class Lane {
   /** Commits an append and does not return before its outcome is known, or `stop` aborts. */
   async commit(append: Append): Promise<Committed> {
     const failures = new Failures(append.onStuck);
+    const before = this.head.hash;
     try {
       for (let tries = 0;; tries++) {
         const { ok, version, error } = await this.#attempt(append);
@@ -112,6 +113,8 @@ export class Lane {
         );
         if (found !== undefined) return this.#stored(append, found);
         if (isFull) return { kind: "full" };
+        // Sealed for another state of the chain: cannot be while every append is resolved before the next.
+        if (this.head.hash !== before) return { kind: "given_up" };
         if (ok === false) {
           if (append.rides) return { kind: "conflict" };
         } else {

@@ -1,5 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { readHeads } from "../../../lib/log/heads.ts";
 import type { Kept } from "../../../lib/log/log.ts";
+import { readHeader } from "../../../lib/log/segment.ts";
 import { drive } from "../../support/drive.ts";
 import { type Fault, FaultyKv, release } from "../../support/faulty_kv.ts";
 import { intakeOf, openRig, readAll, seeded } from "../../support/log_rig.ts";
@@ -14,6 +16,25 @@ const FAULTS: readonly Fault[] = [
   "refuse_after",
   "late",
 ];
+
+/** Walks every lane's chain; what its last segment leaves. */
+async function chainsOf(
+  kv: Deno.Kv,
+): Promise<Map<string, { events: number; hash: string }>> {
+  const chains = new Map<string, { events: number; hash: string }>();
+  for await (const { value } of kv.list<Uint8Array>({ prefix: ["log"] })) {
+    const header = readHeader(value);
+    ok(header);
+    const before = chains.get(header.lane);
+    if (before !== undefined) equal(header.previous, before.hash);
+    equal(header.eventsBefore, before?.events ?? 0);
+    chains.set(header.lane, {
+      events: header.eventsBefore + header.count,
+      hash: header.checksum,
+    });
+  }
+  return chains;
+}
 
 /** Appends one event and takes the answer apart. */
 function isKept(kept: Kept): boolean {
@@ -58,9 +79,15 @@ Deno.test("append() under random faults loses nothing and doubles nothing", asyn
   const held: (() => Promise<unknown>)[] = [];
   let isCalm = false;
   let faults = 0;
+  // Half a minute out of three the store is silent: then appends are given up, and arrive all the same.
+  const isSilent = () => !isCalm && clock.monotonic() % 180_000 > 150_000;
   const plan = {
     commit: () => {
       if (isCalm) return undefined;
+      if (isSilent()) {
+        faults++;
+        return random() < 0.5 ? "late" as const : "hang_before" as const;
+      }
       // Late commits arrive at some later moment, between others.
       if (held.length > 0 && random() < 0.2) void release(held);
       if (random() >= 0.12) return undefined;
@@ -68,6 +95,7 @@ Deno.test("append() under random faults loses nothing and doubles nothing", asyn
       return FAULTS[Math.floor(random() * FAULTS.length)];
     },
     read: () => {
+      if (isSilent()) return "hang" as const;
       if (isCalm || random() >= 0.03) return undefined;
       return random() < 0.7 ? "throw" as const : "hang" as const;
     },
@@ -99,8 +127,17 @@ Deno.test("append() under random faults loses nothing and doubles nothing", asyn
   isCalm = true;
   await release(held);
   const stored = await drive(clock, readAll(log));
+  const heads = await drive(clock, readHeads(log.store));
   await drive(clock, log.close());
+  const chains = await chainsOf(real);
   real.close();
+  for (const [lane, { events, hash }] of heads) {
+    deepEqual(
+      chains.get(lane),
+      events === 0 ? undefined : { events, hash },
+      `seed ${seed}: chain and totals of lane ${lane}`,
+    );
+  }
   const counts = new Map<string, number>();
   for (const text of stored) counts.set(text, (counts.get(text) ?? 0) + 1);
   const context = `seed ${seed}, ${faults} faults`;
@@ -163,6 +200,33 @@ Deno.test("append() answers unavailable when the store is silent, and goes on wh
   const stored = await drive(clock, readAll(log));
   equal(stored.at(-1), "last");
   equal(new Set(stored).size, stored.length);
+  await drive(clock, log.close());
+  real.close();
+});
+
+Deno.test("append() that was given up is fenced: it cannot arrive any more", async () => {
+  const real = await Deno.openKv(":memory:");
+  const clock = new ManualClock();
+  const held: (() => Promise<unknown>)[] = [];
+  let commits = Infinity;
+  const plan = {
+    // Appends are held back, the fences between them are not.
+    commit: () => commits++ % 2 === 0 ? "late" as const : undefined,
+  };
+  const log = await openRig({
+    location: REMOTE,
+    clock,
+    openKv: () => Promise.resolve(new FaultyKv(real, plan, held)),
+  });
+  ok(isKept(await drive(clock, log.append(intakeOf(["1"])))));
+  commits = 0;
+  const kept = await drive(clock, log.append(intakeOf(["2"])), 50);
+  deepEqual(kept, { kept: 0, ids: [], refusal: "unavailable" });
+  equal(held.length, 3);
+  await release(held);
+  commits = Infinity;
+  ok(isKept(await drive(clock, log.append(intakeOf(["3"])))));
+  deepEqual(await drive(clock, readAll(log)), ["1", "3"]);
   await drive(clock, log.close());
   real.close();
 });
