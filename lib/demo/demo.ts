@@ -39,16 +39,15 @@ export interface Demo {
 /** Starts everything and prints what a newcomer needs. @throws what the relay's start throws. */
 export async function runDemo(options: DemoOptions): Promise<Demo> {
   const { print, clock, uuid } = options;
-  const begun = clock.monotonic();
   const seen = new Set<string>();
-  let fed: number | undefined;
+  const since = { firstEvent: clock.monotonic() };
   const siem = await startDemoSiem({
     memory: { arrivals: 1000, bytes: 200, requests: 50 },
     clock,
     onArrival(target) {
       if (seen.has(target.name)) return;
       seen.add(target.name);
-      const took = clock.monotonic() - (fed ?? begun);
+      const took = clock.monotonic() - since.firstEvent;
       print(
         `✓ first event delivered to ${target.name} ${
           (took / 1000).toFixed(2)
@@ -83,7 +82,7 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   print(
     `  curl ${base}api/v1/status -H 'Authorization: Bearer ${admin}'`,
   );
-  fed = clock.monotonic();
+  since.firstEvent = clock.monotonic();
   const feeder = startFeeder({
     url: `${relay.url}services/collector/event`,
     token,

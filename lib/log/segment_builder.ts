@@ -15,7 +15,8 @@ import {
   STRING,
   TIME,
 } from "../json/spans.ts";
-import type { Defaults, Intake } from "./intake.ts";
+import type { Intake } from "./intake.ts";
+import { type DefaultTexts, sameTexts, textsOf } from "./run_defaults.ts";
 import {
   fillDefaults,
   HEADER_BYTES,
@@ -222,7 +223,7 @@ export class SegmentBuilder {
     if (
       last !== undefined && lastSpans !== undefined &&
       last.producer === producer && last.receivedAt === receivedAt &&
-      same(last.defaults, texts)
+      sameTexts(last.defaults, texts)
     ) return lastSpans;
     const runBytes = MAX_RUN_BYTES + producer.length * 3;
     const size = texts.reduce((sum, text) => sum + text.bytes.length, 0);
@@ -327,41 +328,4 @@ function copyOf(
   const copy = new Uint8Array(length);
   copy.set(bytes.subarray(0, used));
   return copy;
-}
-
-/** Defaults as JSON text, each with its bit in the mask. */
-type DefaultTexts = readonly {
-  readonly bit: number;
-  readonly text: string;
-  readonly bytes: Uint8Array;
-}[];
-
-const NO_DEFAULTS: DefaultTexts = [];
-const NAMES = [
-  undefined,
-  "time",
-  "host",
-  "source",
-  "sourcetype",
-  "index",
-] as const;
-const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-
-function textsOf(defaults: Defaults): DefaultTexts {
-  let texts: { bit: number; text: string; bytes: Uint8Array }[] | undefined;
-  for (let bit = 1; bit < NAMES.length; bit++) {
-    const name = NAMES[bit];
-    const value = name === undefined ? undefined : defaults[name];
-    if (value === undefined || value === "") continue;
-    const text = name === "time" && JSON_NUMBER.test(value)
-      ? value
-      : JSON.stringify(value);
-    (texts ??= []).push({ bit, text, bytes: encoder.encode(text) });
-  }
-  return texts ?? NO_DEFAULTS;
-}
-
-function same(a: DefaultTexts, b: DefaultTexts): boolean {
-  return a.length === b.length &&
-    a.every((one, i) => one.bit === b[i]?.bit && one.text === b[i]?.text);
 }

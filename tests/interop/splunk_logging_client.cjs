@@ -2,10 +2,11 @@
 // Arguments: the relay's base URL, the token.
 const { Logger } = require("splunk-logging");
 
+const print = (report) => process.stdout.write(`${JSON.stringify(report)}\n`);
 const [url, token] = process.argv.slice(2);
 const logger = new Logger({ token, url, maxBatchCount: 1 });
 logger.error = (error) => {
-  console.log(JSON.stringify({ error: String(error) }));
+  print({ error: String(error) });
   process.exit(1);
 };
 
@@ -24,6 +25,6 @@ for (let n = 0; n < total; n++) {
   };
   logger.send(context, (error, _response, body) => {
     replies.push(error ? { error: String(error) } : body);
-    if (replies.length === total) console.log(JSON.stringify({ replies }));
+    if (replies.length === total) print({ replies });
   });
 }

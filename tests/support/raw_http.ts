@@ -115,6 +115,6 @@ export function chunk(text: string): string {
 
 export async function connect(port: number): Promise<RawClient> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  connection.setNoDelay(true);
+  connection.setNoDelay(); // true by default
   return new RawClient(connection);
 }
