@@ -2,7 +2,7 @@
  * Hecate: one URL in, every SIEM out. This file wires the parts and is the only one that reads the environment.
  *
  * `deno task start` runs the relay from its environment, `deno task demo` beside a demo SIEM. On Deno Deploy the same
- * file is the entry point: no arguments, no files, KV without a path.
+ * file is the entry point: no arguments, no files, KV without a path. It is long because all wiring is here, once.
  */
 
 import { hostname } from "node:os";
@@ -12,7 +12,7 @@ import { type Configuration, loadConfiguration } from "./lib/config/load.ts";
 import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
 import { Fleet } from "./lib/delivery/fleet.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
-import { statusReport } from "./lib/delivery/status.ts";
+import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
@@ -130,7 +130,9 @@ function openFleet(
       }),
   };
   return new Fleet({
-    connectors: connectors.map((connector) => ({
+    connectors: connectors.filter(({ common }) => common.enabled).map((
+      connector,
+    ) => ({
       name: connector.name,
       type: connector.type.type,
       sink: openSink(connector, environment),
@@ -203,7 +205,7 @@ async function serve(parts: {
     status: () =>
       statusReport({
         log,
-        connectors: fleet.live(),
+        connectors: reported(settings, fleet),
         keep: relay.keep,
         version: VERSION,
         uptime: systemClock.monotonic() - startedAt,
@@ -237,6 +239,17 @@ async function serve(parts: {
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };
+}
+
+/** Every configured connector; those that are switched off have no loop. */
+function reported({ connectors }: Settings, fleet: Fleet): ReportedConnector[] {
+  const live = new Map(fleet.live().map((one) => [one.name, one]));
+  return connectors.map(({ name, type }) => ({
+    name,
+    type: type.type,
+    oldestWaiting: live.get(name)?.oldestWaiting ?? null,
+    isDisabled: !live.has(name),
+  }));
 }
 
 /** Deno Deploy gives an app without a database a store that ends with the process: never accept events into that. */

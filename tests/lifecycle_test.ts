@@ -153,6 +153,38 @@ Deno.test("stop: two signals within milliseconds are one (npx and deno task echo
   await second;
 });
 
+Deno.test("start: a connector that is switched off gets nothing, and everything once it is switched on", async () => {
+  await inFolder(async (folder) => {
+    await using siem = await startDemoSiem({
+      targets: {
+        splunk: { protocol: "splunk" },
+        hec: { protocol: "hec" },
+      },
+    });
+    const env = {
+      ...TOKENS,
+      ...siem.environment(),
+      HECATE_KV: `${folder}/hecate.kv`,
+    };
+    {
+      await using relay = await startRelay({
+        env: { ...env, HEC_ENABLED: "off" },
+      });
+      await post(relay.url, '{"event":1}{"event":2}');
+      await siem.target("splunk").until(2);
+      const { connectors } = await status(relay.url);
+      const hec = connectors.find((one: { name: string }) =>
+        one.name === "hec"
+      );
+      assert.deepEqual([hec.state, hec.waiting], ["disabled", 2]);
+      assert.equal(siem.received("hec").length, 0);
+      assert.equal((await relay.kill("SIGTERM")).code, 0);
+    }
+    await using _relay = await startRelay({ env });
+    await siem.target("hec").until(2);
+  });
+});
+
 Deno.test("kill -9: what was acked is delivered by the next process", async () => {
   await inFolder(async (folder) => {
     const port = freePort();

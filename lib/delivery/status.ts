@@ -11,6 +11,8 @@ export interface ReportedConnector {
   readonly type: string;
   /** When the relay took the oldest event that waits, where that is known; milliseconds since the Unix epoch. */
   readonly oldestWaiting: number | null;
+  /** Switched off: nothing is sent, its events wait. */
+  readonly isDisabled: boolean;
 }
 
 /** All times RFC 3339 UTC or null, all counts integers. */
@@ -90,7 +92,7 @@ export async function statusReport(parts: {
 }
 
 function report(
-  { name, type, oldestWaiting }: ReportedConnector,
+  { name, type, oldestWaiting, isDisabled }: ReportedConnector,
   place: Place,
   heads: Parameters<typeof countsOf>[1],
 ): ConnectorReport {
@@ -99,7 +101,7 @@ function report(
   return {
     name,
     type,
-    state: place.state,
+    state: isDisabled ? "disabled" : place.state,
     accepted,
     ...place.books,
     waiting,
