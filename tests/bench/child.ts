@@ -13,6 +13,7 @@ export class Child implements AsyncDisposable {
   /** The end of what it wrote to stderr. */
   complaint = "";
   readonly #drained: Promise<void>;
+  #heard: (line: string) => void = () => {};
 
   constructor(
     args: readonly string[],
@@ -33,6 +34,7 @@ export class Child implements AsyncDisposable {
     this.#drained = (async () => {
       for await (const line of lines(child.stderr)) {
         this.complaint = `${this.complaint}${line}\n`.slice(-4_000);
+        this.#heard(line);
       }
     })();
   }
@@ -64,9 +66,29 @@ export class Child implements AsyncDisposable {
 
   /** Reads and forgets its stdout from now on, so that it never blocks on it. */
   drain(): void {
-    void (async () => {
-      while ((await this.#lines.next()).done !== true);
-    })();
+    void this.#readOut();
+  }
+
+  /** Reads until a line on stdout or stderr matches. Rejects when the process ends first. */
+  async says(pattern: RegExp): Promise<void> {
+    const heard = Promise.withResolvers<void>();
+    this.#heard = (line) => {
+      if (pattern.test(line)) heard.resolve();
+    };
+    const ended = Promise.all([this.#readOut(), this.#drained]).then(() => {
+      throw new Error(`${pattern} was never said:\n${this.complaint}`);
+    });
+    await Promise.race([heard.promise, ended]);
+    // What ends it later is no news.
+    ended.catch(() => {});
+  }
+
+  async #readOut(): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done === true) return;
+      this.#heard(value);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

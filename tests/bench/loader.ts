@@ -168,7 +168,9 @@ async function run(
         await new Promise((r) => setTimeout(r, (due - free) / 1_000));
       }
       const isLate = every > 0 && free > due;
-      bytes += await lane.send(isLate ? due : microseconds());
+      // Not `bytes += await`: that adds to what it was before the wait, and the lanes take turns meanwhile.
+      const sent = await lane.send(isLate ? due : microseconds());
+      bytes += sent;
       events += batch;
       due += every;
     }

@@ -54,10 +54,9 @@ export async function demoDelivery(): Promise<number> {
   });
   const limit = setTimeout(() => void demo[Symbol.asyncDispose](), 30_000);
   try {
-    while (!/first event delivered/i.test(await demo.line()));
+    await demo.says(/first event delivered/i);
     return performance.now() - startedAt;
   } finally {
     clearTimeout(limit);
-    demo.drain();
   }
 }
