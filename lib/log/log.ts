@@ -6,14 +6,13 @@
  * what one shared reader fetches. Readers are never failed: they wait while the store does not answer.
  */
 
-import type { Clock } from "../clock.ts";
 import type { Position, Segment } from "../event.ts";
-import type { Logger } from "../logger.ts";
 import { Disk } from "./disk.ts";
 import { newestOf, readHeads, totalsOf } from "./heads.ts";
 import type { Intake, Kept } from "./intake.ts";
 import { messageOf } from "./kv.ts";
 import { Lane } from "./lane.ts";
+import type { LogOptions, LogStats } from "./log_options.ts";
 import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import { NO_HASH } from "./segment.ts";
@@ -25,6 +24,7 @@ import { Writer } from "./writer.ts";
 
 export { MAX_EVENT_BYTES } from "./intake.ts";
 export type { Defaults, IdRun, Intake, Kept, Refusal } from "./intake.ts";
+export type { LogOptions, LogStats } from "./log_options.ts";
 
 /** Lanes over the network, where a large commit takes 45 ms; alone more gain nothing. */
 const SHARED_LANES = 4;
@@ -34,35 +34,6 @@ const POLL_MS = 500;
 const RETRY_MS = 500;
 /** How long closing waits for what is in flight. */
 const CLOSE_MS = 4_000;
-
-export interface LogOptions {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** 0 ≤ x < 1. */
-  readonly random: () => number;
-  readonly uuid: () => string;
-  /** This process's name, shown as the holder of leases. */
-  readonly instance: string;
-  /** The configured connectors: their places hold the log. Asked at each trim. */
-  readonly connectors: () => readonly string[];
-  /** How long settled events are kept for replay, in milliseconds, and how many bytes of them. */
-  readonly keep: number;
-  readonly keepBytes: number;
-  /** High-water mark in bytes; default 80 % of the disk, 1 GiB where there is none. */
-  readonly maxBytes?: number;
-  /** Memory for the newest segments; default 32 MiB. */
-  readonly tailBytes?: number;
-  /** Default 8 MiB; only for a KV file. */
-  readonly ballastBytes?: number;
-}
-
-export interface LogStats {
-  /** Events and stored bytes in the log now. */
-  readonly events: number;
-  readonly bytes: number;
-  /** When the oldest segment was received: milliseconds since the Unix epoch; null when the log is empty. */
-  readonly oldest: number | null;
-}
 
 /** Opens the log in a store. @throws what the store throws. */
 export async function openLog(

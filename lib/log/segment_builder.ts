@@ -2,6 +2,7 @@
  * Packs intakes into one blob (layout: `segment.ts`) and makes the segment for memory along the way, so that
  * nothing is decoded again. Invariants: the blob never passes `MAX_BLOB_BYTES`; an event is in it whole or not at
  * all; neighbours in the request are copied at one go, gaps above `MAX_GAP` are left out.
+ * Longer than other files: one pass over an event writes payload, index and memory's row, and shares their state.
  */
 
 import type { Run, Segment } from "../event.ts";

@@ -1,14 +1,15 @@
 /**
  * Group commit without a timer: what arrives while a commit is in flight forms the next one.
  *
- * Invariants: one commit in flight per lane; an intake's events are stored in their order, those of one intake never
- * by two lanes at once; a promise resolves only when what it says is durable. On a store that is this process's alone
- * settles ride in the appends' commits; when such a commit is refused, append and settles go apart to find the loser.
+ * Invariants: one commit in flight per lane; a promise resolves only when what it says is durable. On a store that is
+ * this process's alone settles ride in the appends' commits; when such a commit is refused, append and settles go
+ * apart to find the loser.
  */
 
 import type { Segment } from "../event.ts";
-import type { IdRun, Intake, Kept, Refusal } from "./intake.ts";
 import { appendId } from "./heads.ts";
+import type { Intake, Kept, Refusal } from "./intake.ts";
+import { IntakeQueue, type Packed } from "./intake_queue.ts";
 import { logKey, partKey } from "./keys.ts";
 import {
   isDiskFull,
@@ -18,7 +19,7 @@ import {
   messageOf,
 } from "./kv.ts";
 import type { Committed, Lane } from "./lane.ts";
-import { type Sealed, SegmentBuilder } from "./segment_builder.ts";
+import type { Sealed } from "./segment_builder.ts";
 import { addSettle, type Settle, settleAlone } from "./settle.ts";
 import type { Store } from "./store.ts";
 
@@ -37,41 +38,16 @@ export interface WriterParts {
   readonly onFull: () => void;
 }
 
-interface Ticket {
-  readonly intake: Intake;
-  /** Next row to pack. */
-  row: number;
-  kept: number;
-  readonly ids: IdRun[];
-  /** A lane has a commit with it in flight. */
-  isBusy: boolean;
-  isDone: boolean;
-  readonly resolve: (kept: Kept) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface SettleTicket {
+/** A settle that rides, and who waits for it. */
+interface Rider {
   readonly settle: Settle;
   readonly resolve: (version: string | undefined) => void;
 }
 
-/** What a commit carries of an intake. */
-interface Share {
-  readonly ticket: Ticket;
-  readonly first: number;
-  readonly count: number;
-}
-
-interface Group {
-  readonly sealed: Sealed | undefined;
-  readonly shares: readonly Share[];
-  riders: readonly SettleTicket[];
-}
-
 export class Writer {
   readonly #parts: WriterParts;
-  #queue: Ticket[] = [];
-  #settles: SettleTicket[] = [];
+  readonly #queue = new IntakeQueue();
+  readonly #settles: Rider[] = [];
   readonly #busy = new Set<Lane>();
   readonly #stuck = new Set<Lane>();
   #isScheduled = false;
@@ -87,29 +63,14 @@ export class Writer {
     return this.#stuck.size === this.#parts.lanes.length;
   }
 
-  get isIdle(): boolean {
-    return this.#busy.size === 0 && this.#queue.length === 0 &&
-      this.#settles.length === 0 && !this.#isScheduled;
-  }
-
   append(intake: Intake): Promise<Kept> {
     if (intake.from >= intake.to) return Promise.resolve({ kept: 0, ids: [] });
     if (this.isStuck) {
       return Promise.resolve({ kept: 0, ids: [], refusal: "unavailable" });
     }
-    return new Promise((resolve, reject) => {
-      this.#queue.push({
-        intake,
-        row: intake.from,
-        kept: 0,
-        ids: [],
-        isBusy: false,
-        isDone: false,
-        resolve,
-        reject,
-      });
-      this.#schedule();
-    });
+    const kept = this.#queue.push(intake);
+    this.#schedule();
+    return kept;
   }
 
   /** The place's new versionstamp once it is durable; undefined: refused, or given up by its signal. */
@@ -126,18 +87,24 @@ export class Writer {
 
   /** Resolves when nothing is left to write. */
   async drained(): Promise<void> {
-    while (!this.isIdle) {
+    while (!this.#isIdle) {
       await new Promise<void>((resolve) => this.#idle.push(resolve));
     }
   }
 
-  /** Answers everything that waits. */
+  /** Answers every intake that waits; settles go on alone. */
   refuseAll(refusal: Refusal): void {
-    for (const ticket of this.#queue.splice(0)) finish(ticket, refusal);
-    for (const { settle, resolve } of this.#settles.splice(0)) {
-      void settleAlone(this.#parts.store, settle, this.#parts.random)
-        .then(resolve);
-    }
+    this.#queue.refuseAll(refusal);
+    this.#sendAlone(this.#settles.splice(0));
+  }
+
+  get #isIdle(): boolean {
+    return this.#busy.size === 0 && this.#queue.isEmpty &&
+      this.#settles.length === 0 && !this.#isScheduled;
+  }
+
+  get #hasWork(): boolean {
+    return this.#settles.length > 0 || this.#queue.hasWork;
   }
 
   /** One turn of the microtask queue later, so that what arrives at once goes at once. */
@@ -147,7 +114,7 @@ export class Writer {
     queueMicrotask(() => {
       this.#isScheduled = false;
       for (const lane of this.#parts.lanes) {
-        if (!this.#hasWork()) break;
+        if (!this.#hasWork) break;
         if (!this.#busy.has(lane)) void this.#run(lane);
       }
       this.#announce();
@@ -155,92 +122,43 @@ export class Writer {
   }
 
   #announce(): void {
-    if (!this.isIdle) return;
+    if (!this.#isIdle) return;
     for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  #hasWork(): boolean {
-    return this.#settles.length > 0 ||
-      this.#queue.some((ticket) => !ticket.isBusy);
   }
 
   async #run(lane: Lane): Promise<void> {
     this.#busy.add(lane);
-    let group: Group | undefined;
+    let packed: Packed | undefined;
     try {
-      while (this.#hasWork()) {
+      while (this.#hasWork) {
         if (!lane.isOpen) await lane.open();
-        group = this.#take(lane);
-        if (group === undefined) break;
-        await this.#commit(lane, group);
+        const riders = this.#takeRiders();
+        packed = this.#queue.pack(lane);
+        if (packed !== undefined) await this.#commit(lane, packed, riders);
+        else if (riders.length > 0) await this.#commitRiders(riders);
       }
     } catch (error) {
       // The head could not be read or made, and nothing was sent; anything else is a bug.
       this.#parts.store.logger.log(
         "error",
-        group === undefined ? "store.slow" : "bug",
+        packed === undefined ? "store.slow" : "bug",
         "The log cannot be written",
         { lane: lane.name, error: messageOf(error) },
       );
-      if (group !== undefined) this.#onRefused({ isFull: false }, group);
+      if (packed !== undefined) {
+        this.#queue.refuse(packed.shares, "unavailable");
+      }
       this.refuseAll("unavailable");
       await this.#parts.store.refresh().catch(() => undefined);
     } finally {
       this.#busy.delete(lane);
-      // Its remainder may wait for a lane that just went to rest.
-      if (this.#hasWork()) this.#schedule();
+      // The rest of an intake may wait for a lane that just went to rest.
+      if (this.#hasWork) this.#schedule();
       else this.#announce();
     }
   }
 
-  /** Packs what waits. Undefined: nothing could be packed. */
-  #take(lane: Lane): Group | undefined {
-    const riders = this.#takeRiders();
-    const open = this.#queue.filter((ticket) => !ticket.isBusy);
-    if (open.length === 0) {
-      return riders.length === 0
-        ? undefined
-        : { sealed: undefined, shares: [], riders };
-    }
-    const builder = new SegmentBuilder(
-      lane.name,
-      lane.head,
-      open.map(({ intake, row }) => [intake, row] as const),
-    );
-    const shares: Share[] = [];
-    for (const ticket of open) {
-      const first = builder.count;
-      let count;
-      try {
-        count = builder.add(ticket.intake, ticket.row);
-      } catch (error) {
-        // A bug of the caller. What is packed so far is packed again without it.
-        ticket.isDone = true;
-        this.#remove(ticket);
-        ticket.reject(error);
-        this.#settles = [...riders, ...this.#settles];
-        return this.#take(lane);
-      }
-      if (count > 0) shares.push({ ticket, first, count });
-      if (ticket.row + count < ticket.intake.to) {
-        if (first === 0 && count === 0) {
-          this.#remove(ticket);
-          finish(ticket, "too_large");
-          this.#settles = [...riders, ...this.#settles];
-          return this.#take(lane);
-        }
-        break;
-      }
-    }
-    for (const { ticket, count } of shares) {
-      ticket.row += count;
-      ticket.isBusy = true;
-    }
-    this.#queue = this.#queue.filter(({ row, intake }) => row < intake.to);
-    return { sealed: builder.finish(), shares, riders };
-  }
-
-  #takeRiders(): SettleTicket[] {
+  #takeRiders(): Rider[] {
     let bytes = 0, count = 0;
     for (const { settle } of this.#settles) {
       bytes += settle.value.length;
@@ -253,15 +171,13 @@ export class Writer {
     return this.#settles.splice(0, count);
   }
 
-  #remove(ticket: Ticket): void {
-    const at = this.#queue.indexOf(ticket);
-    if (at >= 0) this.#queue.splice(at, 1);
-  }
-
-  async #commit(lane: Lane, group: Group): Promise<void> {
-    const { sealed } = group;
-    if (sealed === undefined) return await this.#commitRiders(group.riders);
+  async #commit(
+    lane: Lane,
+    { sealed, shares }: Packed,
+    riding: readonly Rider[],
+  ): Promise<void> {
     const id = appendId(this.#parts.process, ++this.#appends);
+    let riders = riding;
     let result: Committed;
     do {
       result = await lane.commit({
@@ -272,77 +188,35 @@ export class Writer {
           bytes: lane.head.bytes + sealed.blob.length,
         },
         count: sealed.count,
-        rides: group.riders.length > 0,
-        add: (operation, kv) => this.#add(operation, kv, sealed, group.riders),
-        onStuck: () => this.#onStuck(lane, group.shares),
+        rides: riders.length > 0,
+        add: (operation, kv) => addAll(operation, kv, sealed, riders),
+        onStuck: () => {
+          // Producers are answered; the lane goes on finding out.
+          this.#stuck.add(lane);
+          this.#queue.refuse(shares, "unavailable");
+          if (this.isStuck) this.refuseAll("unavailable");
+        },
       });
-      // One of those that rode lost its lease: they go apart, the append once more.
-      if (result.kind === "conflict") this.#partFrom(group);
+      if (result.kind !== "stored") {
+        // On a conflict one of them lost its lease; the append goes once more without them.
+        this.#sendAlone(riders);
+        riders = [];
+      }
     } while (result.kind === "conflict");
     this.#stuck.delete(lane);
-    if (result.kind === "stored") this.#onStored(result.segment, sealed, group);
-    else this.#onRefused({ isFull: result.kind === "full" }, group);
-  }
-
-  #add(
-    operation: Deno.AtomicOperation,
-    kv: Kv,
-    { blob }: Sealed,
-    riders: readonly SettleTicket[],
-  ): void {
-    const vs = kv.commitVersionstamp();
-    for (let n = 0, at = 0; at < blob.length; n++, at += MAX_VALUE_BYTES) {
-      const value = blob.subarray(at, at + MAX_VALUE_BYTES);
-      operation.set(n === 0 ? logKey(vs) : partKey(n, vs), value);
+    if (result.kind === "stored") {
+      this.#parts.onStored(sealed.segment(result.segment));
+      this.#queue.onStored(shares, result.segment);
+      for (const { resolve } of riders) resolve(result.segment);
+      return;
     }
-    for (const { settle } of riders) {
-      addSettle(operation, settle, { isExclusive: true });
-    }
-  }
-
-  #onStored(id: string, sealed: Sealed, group: Group): void {
-    this.#parts.onStored(sealed.segment(id));
-    for (const { ticket, first, count } of group.shares) {
-      ticket.isBusy = false;
-      ticket.kept += count;
-      ticket.ids.push({ segment: id, first, count });
-      if (ticket.kept === ticket.intake.to - ticket.intake.from) {
-        finish(ticket);
-      }
-    }
-    for (const { resolve } of group.riders) resolve(id);
-  }
-
-  #onRefused({ isFull }: { readonly isFull: boolean }, group: Group): void {
-    for (const { ticket } of group.shares) {
-      this.#remove(ticket);
-      finish(ticket, isFull ? "full" : "unavailable");
-    }
+    const isFull = result.kind === "full";
+    this.#queue.refuse(shares, isFull ? "full" : "unavailable");
     if (isFull) this.#parts.onFull();
-    this.#partFrom(group);
-  }
-
-  /** Producers are answered; the lane goes on finding out. */
-  #onStuck(lane: Lane, shares: readonly Share[]): void {
-    this.#stuck.add(lane);
-    for (const { ticket } of shares) {
-      this.#remove(ticket);
-      finish(ticket, "unavailable");
-    }
-    if (this.isStuck) this.refuseAll("unavailable");
-  }
-
-  /** Sends what rode on its own way. */
-  #partFrom(group: Group): void {
-    const { store, random } = this.#parts;
-    for (const { settle, resolve } of group.riders) {
-      void settleAlone(store, settle, random).then(resolve);
-    }
-    group.riders = [];
   }
 
   /** Settles without an append: one commit for all, apart when it is not plainly done. */
-  async #commitRiders(riders: readonly SettleTicket[]): Promise<void> {
+  async #commitRiders(riders: readonly Rider[]): Promise<void> {
     try {
       const result = await this.#parts.store.call((kv) => {
         const operation = kv.atomic();
@@ -358,15 +232,30 @@ export class Writer {
     } catch (error) {
       if (isDiskFull(error)) this.#parts.onFull();
     }
-    this.#partFrom({ sealed: undefined, shares: [], riders });
+    this.#sendAlone(riders);
+  }
+
+  #sendAlone(riders: readonly Rider[]): void {
+    const { store, random } = this.#parts;
+    for (const { settle, resolve } of riders) {
+      void settleAlone(store, settle, random).then(resolve);
+    }
   }
 }
 
-function finish(ticket: Ticket, refusal?: Refusal): void {
-  if (ticket.isDone) return;
-  ticket.isDone = true;
-  const { kept, ids } = ticket;
-  ticket.resolve(
-    refusal === undefined ? { kept, ids } : { kept, ids, refusal },
-  );
+/** The segment's values and what rides with them. */
+function addAll(
+  operation: Deno.AtomicOperation,
+  kv: Kv,
+  { blob }: Sealed,
+  riders: readonly Rider[],
+): void {
+  const vs = kv.commitVersionstamp();
+  for (let n = 0, at = 0; at < blob.length; n++, at += MAX_VALUE_BYTES) {
+    const value = blob.subarray(at, at + MAX_VALUE_BYTES);
+    operation.set(n === 0 ? logKey(vs) : partKey(n, vs), value);
+  }
+  for (const { settle } of riders) {
+    addSettle(operation, settle, { isExclusive: true });
+  }
 }

@@ -1,0 +1,212 @@
+/**
+ * A lease that is held: renewed while it lasts, given up half a span after the last confirmed renewal, and the only way
+ * to move the connector's place. Rules of leases: `lease.ts`.
+ */
+
+import type { DeadLetter, Holding, Place } from "./cursor.ts";
+import { EpochLost, writeDeadLetters } from "./dead_letters.ts";
+import { cursorKey, epochKey, leaseKey } from "./keys.ts";
+import { fromValue, messageOf, textIn, toValue } from "./kv.ts";
+import type { EventLog } from "./log.ts";
+import { placeValue } from "./places.ts";
+
+/** How long a lease lasts that nobody renews. */
+export const LEASE_MS = 12_000;
+const RENEW_MS = 4_000;
+/** Between two tries of writing dead letters. */
+const RETRY_MS = 1_000;
+
+/** A lease's record. */
+export function leaseValue(lease: {
+  readonly holder: string;
+  readonly nonce: string;
+  readonly isReleased: boolean;
+  /** Counts renewals, so that each one changes the record. */
+  readonly beat: number;
+}): Uint8Array {
+  const { holder, nonce, isReleased, beat } = lease;
+  return toValue({ holder, nonce, released: isReleased, beat });
+}
+
+export class HeldLease implements Holding {
+  readonly connector: string;
+  readonly #log: EventLog;
+  readonly #nonce: string;
+  readonly #epoch: string;
+  readonly #lost = new AbortController();
+  readonly #released = new AbortController();
+  #place: Place;
+  #cursor: string | null;
+  #confirmedAt: number;
+  readonly #renewing: Promise<void>;
+
+  constructor(
+    log: EventLog,
+    connector: string,
+    held: {
+      readonly nonce: string;
+      readonly epoch: string;
+      readonly place: Place;
+      readonly cursor: string | null;
+      readonly takenAt: number;
+    },
+  ) {
+    this.#log = log;
+    this.connector = connector;
+    this.#nonce = held.nonce;
+    this.#epoch = held.epoch;
+    this.#place = held.place;
+    this.#cursor = held.cursor;
+    this.#confirmedAt = held.takenAt;
+    this.#renewing = log.store.isExclusive
+      ? Promise.resolve()
+      : Promise.all([this.#renew(), this.#watch()]).then(() => undefined);
+  }
+
+  get place(): Place {
+    return this.#place;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async settle(place: Place, dead: readonly DeadLetter[]): Promise<boolean> {
+    const signal = AbortSignal.any([this.#lost.signal, this.#log.closed]);
+    if (dead.length > 0 && !await this.#writeDead(dead, signal)) return false;
+    if (signal.aborted) return false;
+    const version = await this.#log.settle({
+      epochKey: epochKey(this.connector),
+      epoch: this.#epoch,
+      cursorKey: cursorKey(this.connector),
+      cursor: this.#cursor,
+      value: placeValue(place),
+      signal,
+    });
+    if (version === undefined) {
+      if (!this.#log.closed.aborted) this.#lose("the epoch moved on");
+      return false;
+    }
+    this.#cursor = version;
+    this.#place = place;
+    return true;
+  }
+
+  async release(): Promise<void> {
+    if (this.#released.signal.aborted) return;
+    this.#released.abort("released");
+    await this.#renewing;
+    const { store } = this.#log;
+    if (this.#lost.signal.aborted || store.isExclusive) return;
+    try {
+      const lease = await store.call((kv) => kv.get(leaseKey(this.connector)));
+      if (textIn(fromValue(lease.value) ?? {}, "nonce") !== this.#nonce) return;
+      await store.call((kv) =>
+        kv.atomic().check(lease).set(
+          lease.key,
+          this.#value({ isReleased: true, beat: 0 }),
+        )
+          .commit()
+      );
+    } catch {
+      // The next one waits for the span to pass.
+    }
+  }
+
+  async #writeDead(
+    dead: readonly DeadLetter[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { store, options } = this.#log;
+    while (!signal.aborted) {
+      try {
+        await writeDeadLetters(store, this.connector, dead, {
+          key: epochKey(this.connector),
+          versionstamp: this.#epoch,
+        });
+        return true;
+      } catch (error) {
+        if (error instanceof EpochLost) {
+          this.#lose(error.message);
+          return false;
+        }
+        options.logger.log(
+          "warn",
+          "store.slow",
+          "Dead letters could not be written; trying again",
+          { connector: this.connector, error: messageOf(error) },
+        );
+        await store.refresh().catch(() => undefined);
+        await options.clock.sleep(RETRY_MS, signal).catch(() => undefined);
+      }
+    }
+    return false;
+  }
+
+  async #renew(): Promise<void> {
+    const { store, options: { clock, random } } = this.#log;
+    const key = leaseKey(this.connector);
+    const ended = this.#ended();
+    let pause = RENEW_MS;
+    for (let beat = 1;; beat++) {
+      await clock.sleep(pause, ended).catch(() => undefined);
+      if (ended.aborted) return;
+      const startedAt = clock.monotonic();
+      try {
+        const lease = await store.call((kv) => kv.get(key));
+        if (textIn(fromValue(lease.value) ?? {}, "nonce") !== this.#nonce) {
+          return this.#lose("another took it");
+        }
+        const result = await store.call((kv) =>
+          kv.atomic().check(lease).set(
+            key,
+            this.#value({ isReleased: false, beat }),
+          )
+            .commit()
+        );
+        // Refused: an earlier renewal arrived late, or another took it. The next look tells.
+        if (result.ok) this.#confirmedAt = startedAt;
+        pause = result.ok ? RENEW_MS * (0.9 + random() / 5) : 100;
+      } catch {
+        await store.refresh().catch(() => undefined);
+        pause = RENEW_MS / 8;
+      }
+    }
+  }
+
+  /** Ends the holding half a span after the last confirmed renewal. */
+  async #watch(): Promise<void> {
+    const { clock } = this.#log.options;
+    const ended = this.#ended();
+    while (!ended.aborted) {
+      const left = this.#confirmedAt + LEASE_MS / 2 - clock.monotonic();
+      if (left <= 0) return this.#lose("it could not be renewed");
+      await clock.sleep(left, ended).catch(() => undefined);
+    }
+  }
+
+  #ended(): AbortSignal {
+    return AbortSignal.any([
+      this.#lost.signal,
+      this.#released.signal,
+      this.#log.closed,
+    ]);
+  }
+
+  #value(state: { readonly isReleased: boolean; readonly beat: number }) {
+    return leaseValue({
+      holder: this.#log.options.instance,
+      nonce: this.#nonce,
+      ...state,
+    });
+  }
+
+  #lose(why: string): void {
+    if (this.#lost.signal.aborted) return;
+    this.#log.options.logger.log("warn", "lease.lost", "The lease is lost", {
+      connector: this.connector,
+      why,
+    });
+    this.#lost.abort(new Error(`The lease is lost: ${why}`));
+  }
+}
