@@ -5,8 +5,9 @@
  * can be removed. Measured: SQLite first moves what is in the WAL into its file, so that less than that is no help.
  */
 
-import { statfs } from "node:fs/promises";
+import { statfs } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 
 /** Enough for the WAL's content and the deletes after it: 6 of 6 full disks with pages of 16 KiB came back. */
 export const BALLAST_BYTES = 8 * 1024 * 1024;
@@ -37,7 +38,9 @@ export class Disk {
     { readonly total: number; readonly free: number } | undefined
   > {
     try {
-      const { blocks, bavail, bsize } = await statfs(this.#folder);
+      const { blocks, bavail, bsize } = await promisify(statfs)(
+        this.#folder,
+      );
       return { total: blocks * bsize, free: bavail * bsize };
     } catch {
       return undefined;
