@@ -70,7 +70,7 @@ export async function statusReport(parts: {
   readonly uptime: number;
 }): Promise<StatusReport> {
   const { log, connectors, keep, version, uptime } = parts;
-  const { places, heads } = await readBooks(log.store);
+  const { places, heads } = await readBooks(log);
   const stats = await log.stats();
   return {
     version,

@@ -15,6 +15,8 @@ export const LEASE_MS = 12_000;
 const RENEW_MS = 4_000;
 /** Between two tries of writing dead letters. */
 const RETRY_MS = 1_000;
+/** How far the store's place follows the place file's, where there is one. */
+const FOLLOW_MS = 50;
 
 /** A lease's record. */
 export function leaseValue(lease: {
@@ -35,10 +37,17 @@ export class HeldLease implements Holding {
   readonly #epoch: string;
   readonly #lost = new AbortController();
   readonly #released = new AbortController();
+  /** Ends all trying to settle. */
+  readonly #settling: AbortSignal;
   #place: Place;
   #cursor: string | null;
   #confirmedAt: number;
   readonly #renewing: Promise<void>;
+  /** Settled in the place file, not yet on its way to the store. */
+  #behind: Place | undefined;
+  #following: Promise<void> | undefined;
+  /** The newest settle in the store: one at a time, in order. */
+  #storing: Promise<unknown> = Promise.resolve();
 
   constructor(
     log: EventLog,
@@ -57,6 +66,7 @@ export class HeldLease implements Holding {
     this.#epoch = held.epoch;
     this.#place = held.place;
     this.#cursor = held.cursor;
+    this.#settling = AbortSignal.any([this.#lost.signal, log.closed]);
     this.#confirmedAt = held.takenAt;
     this.#renewing = log.store.isExclusive
       ? Promise.resolve()
@@ -72,30 +82,32 @@ export class HeldLease implements Holding {
   }
 
   async settle(place: Place, dead: readonly DeadLetter[]): Promise<boolean> {
-    const signal = AbortSignal.any([this.#lost.signal, this.#log.closed]);
-    if (dead.length > 0 && !await this.#writeDead(dead, signal)) return false;
-    if (signal.aborted) return false;
-    const version = await this.#log.settle({
-      epochKey: epochKey(this.connector),
-      epoch: this.#epoch,
-      cursorKey: cursorKey(this.connector),
-      cursor: this.#cursor,
-      value: placeValue(place),
-      signal,
-    });
-    if (version === undefined) {
-      if (!this.#log.closed.aborted) this.#lose("the epoch moved on");
-      return false;
+    if (this.#lost.signal.aborted || this.#log.closed.aborted) return false;
+    const { placeFile } = this.#log;
+    const isFiled = dead.length === 0 &&
+      placeFile?.write(this.connector, this.#epoch, place) === true;
+    if (isFiled) {
+      this.#place = place;
+      this.#log.settled.set(this.connector, place);
+      this.#behind = place;
+      this.#following ??= this.#follow();
+      return true;
     }
-    this.#cursor = version;
-    this.#place = place;
-    return true;
+    if (dead.length > 0 && !await this.#writeDead(dead)) return false;
+    this.#behind = undefined;
+    const isStored = await this.#store(place);
+    if (isStored) {
+      this.#place = place;
+      this.#log.settled.delete(this.connector);
+    }
+    return isStored;
   }
 
   async release(): Promise<void> {
     if (this.#released.signal.aborted) return;
     this.#released.abort("released");
     await this.#renewing;
+    await this.#following;
     const { store } = this.#log;
     if (this.#lost.signal.aborted || store.isExclusive) return;
     try {
@@ -113,11 +125,44 @@ export class HeldLease implements Holding {
     }
   }
 
-  async #writeDead(
-    dead: readonly DeadLetter[],
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  /** Brings the store's place after the file's, the newest only, until it has caught up. */
+  async #follow(): Promise<void> {
+    const { clock } = this.#log.options;
+    const ended = this.#ended();
+    while (this.#behind !== undefined) {
+      const place = this.#behind;
+      this.#behind = undefined;
+      if (!await this.#store(place)) break;
+      await clock.sleep(FOLLOW_MS, ended).catch(() => undefined);
+    }
+    this.#following = undefined;
+  }
+
+  /** Settles in the store, after what is on its way there. False: the lease is lost, or the log closes. */
+  #store(place: Place): Promise<boolean> {
+    const stored = this.#storing.then(async () => {
+      const version = await this.#log.settle({
+        epochKey: epochKey(this.connector),
+        epoch: this.#epoch,
+        cursorKey: cursorKey(this.connector),
+        cursor: this.#cursor,
+        value: placeValue(place),
+        signal: this.#settling,
+      });
+      if (version === undefined) {
+        if (!this.#log.closed.aborted) this.#lose("the epoch moved on");
+        return false;
+      }
+      this.#cursor = version;
+      return true;
+    });
+    this.#storing = stored;
+    return stored;
+  }
+
+  async #writeDead(dead: readonly DeadLetter[]): Promise<boolean> {
     const { store, options } = this.#log;
+    const signal = this.#settling;
     while (!signal.aborted) {
       try {
         await writeDeadLetters(store, this.connector, dead, {

@@ -8,6 +8,7 @@
 
 import type { Position, Segment } from "../event.ts";
 import { Disk } from "./disk.ts";
+import type { Place } from "./cursor.ts";
 import { newestOf, readHeads, totalsOf } from "./heads.ts";
 import type { Intake, Kept } from "./intake.ts";
 import { messageOf } from "./kv.ts";
@@ -15,6 +16,7 @@ import { Lane } from "./lane.ts";
 import type { LogOptions, LogStats } from "./log_options.ts";
 import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
+import { openPlaceFile, type PlaceFile } from "./place_file.ts";
 import { NO_HASH } from "./segment.ts";
 import type { Settle } from "./settle.ts";
 import type { Store } from "./store.ts";
@@ -43,10 +45,9 @@ export async function openLog(
   const heads = await readHeads(store);
   const mark = await readTrimMark(store);
   const newest = newestOf(heads.values());
-  const log = new EventLog(store, options, {
-    segment: newest.segment,
-    index: newest.count,
-  });
+  const end = { segment: newest.segment, index: newest.count };
+  const placeFile = await openPlaceFile(store, end);
+  const log = new EventLog(store, options, { end, placeFile });
   await log.retention.start(totalsOf(heads), mark);
   return log;
 }
@@ -55,6 +56,10 @@ export class EventLog {
   readonly store: Store;
   readonly options: LogOptions;
   readonly retention: Retention;
+  /** Where places are settled before the store has them; undefined where the store alone holds them. */
+  readonly placeFile: PlaceFile | undefined;
+  /** Places that lie in the place file: the store follows them. */
+  readonly settled = new Map<string, Place>();
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #tail: Tail;
@@ -66,7 +71,10 @@ export class EventLog {
   #isClosing = false;
 
   /** Use `openLog`. `end`: the end of the log now. */
-  constructor(store: Store, options: LogOptions, end: Position) {
+  constructor(store: Store, options: LogOptions, parts: {
+    readonly end: Position;
+    readonly placeFile: PlaceFile | undefined;
+  }) {
     const { clock, logger, random, uuid } = options;
     this.store = store;
     this.options = options;
@@ -84,7 +92,8 @@ export class EventLog {
       onTrimmed: (segment) => this.#tail.dropUpTo(segment),
     });
     this.#reader = new Reader(store);
-    this.#tail = new Tail(options.tailBytes ?? TAIL_BYTES, end);
+    this.#tail = new Tail(options.tailBytes ?? TAIL_BYTES, parts.end);
+    this.placeFile = parts.placeFile;
     const process = uuid();
     const names = store.isExclusive
       ? ["local"]
@@ -234,6 +243,7 @@ export class EventLog {
     this.#wakeAll();
     await this.retention.close();
     await this.#polling;
+    this.placeFile?.close();
     this.store.close();
   }
 

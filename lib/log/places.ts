@@ -85,15 +85,18 @@ export function readPlaces(store: Store): Promise<Map<string, Place>> {
 
 /**
  * What status needs. Heads are read after the places, so that they count at least what the places have seen and the
- * books of every connector balance (`countsOf`). @throws when the store does not answer.
+ * books of every connector balance (`countsOf`). `settled`: places that this process has moved since (`EventLog`).
+ * @throws when the store does not answer.
  */
-export async function readBooks(
-  store: Store,
-): Promise<
+export async function readBooks(log: {
+  readonly store: Store;
+  readonly settled: ReadonlyMap<string, Place>;
+}): Promise<
   { readonly places: ReadonlyMap<string, Place>; readonly heads: Heads }
 > {
-  const places = await readPlaces(store);
-  return { places, heads: totalsOf(await readHeads(store)) };
+  const places = await readPlaces(log.store);
+  for (const [connector, place] of log.settled) places.set(connector, place);
+  return { places, heads: totalsOf(await readHeads(log.store)) };
 }
 
 function numbersIn(value: unknown): Record<string, number> {

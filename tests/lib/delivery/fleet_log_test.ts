@@ -45,7 +45,7 @@ function fleetOf(
 }
 
 async function booksOf(log: EventLog, connector: string) {
-  const { places, heads } = await readBooks(log.store);
+  const { places, heads } = await readBooks(log);
   const place = places.get(connector);
   assert.ok(place);
   const { accepted, waiting } = countsOf(place, heads);
@@ -238,7 +238,7 @@ Deno.test("Fleet on the log: state, books and place survive a restart on the sam
     await log.close();
 
     log = await openTestLog(["soc"], path);
-    const { places } = await readBooks(log.store);
+    const { places } = await readBooks(log);
     assert.equal(places.get("soc")?.state, "retrying");
     assert.equal(places.get("soc")?.lastError?.reason, "server");
     const next = new ScriptedSink();

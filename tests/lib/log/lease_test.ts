@@ -91,7 +91,7 @@ Deno.test("settle() moves the place with its books; a restart finds both; counts
   const place = delivered(advance(holding.place, [one, one, two], 1), 3);
   ok(await holding.settle(place, []));
   const books = async (from: EventLog) => {
-    const { places, heads } = await readBooks(from.store);
+    const { places, heads } = await readBooks(from);
     const stored = places.get("siem");
     ok(stored);
     const { accepted, waiting, waitingBytes } = countsOf(stored, heads);
