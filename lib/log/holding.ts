@@ -87,8 +87,7 @@ export class HeldLease implements Holding {
     const isFiled = dead.length === 0 &&
       placeFile?.write(this.connector, this.#epoch, place) === true;
     if (isFiled) {
-      this.#place = place;
-      this.#log.settled.set(this.connector, place);
+      this.#moved(place);
       this.#behind = place;
       this.#following ??= this.#follow();
       return true;
@@ -96,10 +95,7 @@ export class HeldLease implements Holding {
     if (dead.length > 0 && !await this.#writeDead(dead)) return false;
     this.#behind = undefined;
     const isStored = await this.#store(place);
-    if (isStored) {
-      this.#place = place;
-      this.#log.settled.delete(this.connector);
-    }
+    if (isStored) this.#moved(place);
     return isStored;
   }
 
@@ -123,6 +119,11 @@ export class HeldLease implements Holding {
     } catch {
       // The next one waits for the span to pass.
     }
+  }
+
+  #moved(place: Place): void {
+    this.#place = place;
+    this.#log.onSettled(this.connector, place);
   }
 
   /** Brings the store's place after the file's, the newest only, until it has caught up. */

@@ -16,6 +16,7 @@ import { Lane } from "./lane.ts";
 import type { LogOptions, LogStats } from "./log_options.ts";
 import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
+import { Pace } from "./pace.ts";
 import { openPlaceFile, type PlaceFile } from "./place_file.ts";
 import { NO_HASH } from "./segment.ts";
 import type { Settle } from "./settle.ts";
@@ -58,11 +59,10 @@ export class EventLog {
   readonly retention: Retention;
   /** Where places are settled before the store has them; undefined where the store alone holds them. */
   readonly placeFile: PlaceFile | undefined;
-  /** Places that lie in the place file: the store follows them. */
-  readonly settled = new Map<string, Place>();
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #tail: Tail;
+  readonly #pace: Pace;
   readonly #stop = new AbortController();
   readonly #waiters = new Set<() => void>();
   #forwarding: Promise<Segment | undefined> | undefined;
@@ -93,6 +93,7 @@ export class EventLog {
     });
     this.#reader = new Reader(store);
     this.#tail = new Tail(options.tailBytes ?? TAIL_BYTES, parts.end);
+    this.#pace = new Pace(clock, this.#tail);
     this.placeFile = parts.placeFile;
     const process = uuid();
     const names = store.isExclusive
@@ -120,7 +121,19 @@ export class EventLog {
   async append(intake: Intake): Promise<Kept> {
     if (this.#isClosing) return { kept: 0, ids: [], refusal: "closing" };
     if (this.retention.isFull) return { kept: 0, ids: [], refusal: "full" };
+    const moment = this.#pace.pass();
+    if (moment !== undefined) await moment;
     return await this.#writer.append(intake);
+  }
+
+  /** A connector's place was moved by this process. */
+  onSettled(connector: string, place: Place): void {
+    if (this.store.isExclusive) this.#pace.moved(connector, place);
+  }
+
+  /** Places that this process has moved: on a local file the store follows them. */
+  get settled(): ReadonlyMap<string, Place> {
+    return this.#pace.places();
   }
 
   /**
@@ -232,6 +245,7 @@ export class EventLog {
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#pace.close();
     const late = new AbortController();
     await Promise.race([
       this.#writer.drained(),

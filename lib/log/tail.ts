@@ -22,8 +22,12 @@ export class Tail {
   readonly #limit: number;
   /** A deque: the live part begins at `#from`. */
   #segments: (Segment | undefined)[] = [];
+  /** Of each segment: the cost of all that came before it. */
+  #starts: number[] = [];
   #from = 0;
   #bytes = 0;
+  /** The cost of all that ever came. */
+  #pushed = 0;
   /** The place right before the oldest one here. */
   #edge: Position;
   /** Nothing before the edge is kept anywhere. */
@@ -49,19 +53,35 @@ export class Tail {
 
   /** Adds the segment that follows directly. */
   push(segment: Segment): void {
+    const cost = costOf(segment);
     this.#segments.push(segment);
-    this.#bytes += costOf(segment);
+    this.#starts.push(this.#pushed);
+    this.#pushed += cost;
+    this.#bytes += cost;
     while (
       this.#bytes > this.#limit && this.#segments.length - this.#from > 1
     ) {
       this.#isWhole = false;
       if (!this.#shift()) break;
     }
-    // The emptied front is cut off when it is half: amortised one move a segment.
-    if (this.#from > 64 && this.#from * 2 > this.#segments.length) {
-      this.#segments = this.#segments.slice(this.#from);
-      this.#from = 0;
+    this.#compact();
+  }
+
+  /** Forgets what all readers have passed: everything before that segment, save the newest. */
+  passed(id: string): void {
+    while (
+      this.#segments.length - this.#from > 1 &&
+      (this.#segments[this.#from]?.id ?? BEHIND_ALL) < id
+    ) {
+      this.#isWhole = false;
+      if (!this.#shift()) break;
     }
+    this.#compact();
+  }
+
+  /** What lies here from that segment on, in bytes. */
+  bytesFrom(id: string): number {
+    return this.#pushed - (this.#starts[this.#find(id)] ?? this.#pushed);
   }
 
   /** Forgets what was trimmed: everything up to that segment. */
@@ -92,17 +112,30 @@ export class Tail {
 
   /** The first segment with an event at or after a covered place; undefined: there is none yet. */
   next(at: Position): Segment | undefined {
+    const place = this.#find(at.segment);
+    const found = this.#segments[place];
+    if (found === undefined) return undefined;
+    return found.id === at.segment && at.index >= found.count
+      ? this.#segments[place + 1]
+      : found;
+  }
+
+  /** Index of the first segment that is not before this id. */
+  #find(id: string): number {
     let low = this.#from, high = this.#segments.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const id = this.#segments[middle]?.id ?? "";
-      if (id < at.segment) low = middle + 1;
+      if ((this.#segments[middle]?.id ?? "") < id) low = middle + 1;
       else high = middle;
     }
-    const found = this.#segments[low];
-    if (found === undefined) return undefined;
-    return found.id === at.segment && at.index >= found.count
-      ? this.#segments[low + 1]
-      : found;
+    return low;
+  }
+
+  /** The emptied front is cut off when it is half: amortised one move a segment. */
+  #compact(): void {
+    if (this.#from <= 64 || this.#from * 2 <= this.#segments.length) return;
+    this.#segments = this.#segments.slice(this.#from);
+    this.#starts = this.#starts.slice(this.#from);
+    this.#from = 0;
   }
 }
