@@ -5,6 +5,7 @@
  * prefix of the intake.
  */
 
+import type { Codec } from "./codec.ts";
 import type { IdRun, Intake, Kept, Refusal } from "./intake.ts";
 import type { Lane } from "./lane.ts";
 import { type Sealed, SegmentBuilder } from "./segment_builder.ts";
@@ -38,7 +39,12 @@ export interface Packed {
 }
 
 export class IntakeQueue {
+  readonly #codec: Codec;
   #tickets: Ticket[] = [];
+
+  constructor(codec: Codec) {
+    this.#codec = codec;
+  }
 
   get isEmpty(): boolean {
     return this.#tickets.length === 0;
@@ -80,6 +86,7 @@ export class IntakeQueue {
       lane.name,
       lane.head,
       open.map(({ intake, row }) => [intake, row] as const),
+      this.#codec,
     );
     const shares: Share[] = [];
     for (const ticket of open) {

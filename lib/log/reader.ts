@@ -155,6 +155,8 @@ export class Reader {
       this.#reads++;
       return segment;
     } catch (error) {
+      // Anything else is not the segment's fault: it stays, and so does the reader's place.
+      if (!(error instanceof RangeError)) throw error;
       this.#setAside(id, error);
       return undefined;
     }

@@ -1,13 +1,13 @@
 /**
  * A segment as stored: one blob, cut every 65,536 bytes into at most 12 values. Little-endian.
  *
- *     0  "HSEG"            4  version (1)        5  codec (0: none)      6  values     7  reserved (0)
+ *     0  "HSEG"            4  version (1)        5  codec (`codec.ts`)   6  values     7  reserved (0)
  *     8  SHA-256 of everything behind it (32 bytes)
  *    40  checksum of the lane's previous segment (32 bytes; zeros: none): the hash chain
  *    72  events the lane appended before (u64)  80  bytes it stored before (u64)
  *    88  length of the blob   92  payload bytes   96  events   100  runs   104  lane name bytes (u32 each)
  *   108  when its newest run was received (u64, milliseconds)
- *   116  lane name, so that the first value alone tells what trimming needs
+ *   116  lane name, so that the first value alone tells what trimming needs; behind it, compressed where that pays:
  *        payload: envelopes as received, small gaps between them left in; each run's defaults as JSON text before its
  *        events
  *        runs, index
@@ -37,12 +37,14 @@ import {
   TIME,
   TIME_KIND_SHIFT,
 } from "../json/spans.ts";
+import { decompressed, ZSTD } from "./codec.ts";
 import { MAX_VALUE_BYTES, MAX_VALUES } from "./kv.ts";
 import { VarintReader } from "./varint.ts";
 
 /** The fixed part; the lane's name follows. */
 export const HEADER_BYTES = 116;
 export const MAX_BLOB_BYTES = MAX_VALUE_BYTES * MAX_VALUES;
+const CODEC_AT = 5;
 const CHECKSUM_AT = 8;
 const CHECKED_FROM = 40;
 const HASH_BYTES = 32;
@@ -69,6 +71,8 @@ export interface RunDefaults {
 }
 
 export interface Header {
+  /** How the rest is stored (`codec.ts`). */
+  readonly codec: number;
   readonly values: number;
   readonly checksum: string;
   readonly previous: string;
@@ -111,7 +115,8 @@ export function seal(
   header: Omit<Header, "values" | "checksum" | "storedBytes" | "lane">,
 ): string {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
-  blob.set([0x48, 0x53, 0x45, 0x47, VERSION, 0, valuesOf(blob.length), 0]);
+  blob.set([0x48, 0x53, 0x45, 0x47, VERSION]);
+  blob.set([header.codec, valuesOf(blob.length), 0], CODEC_AT);
   writeHex(blob, CHECKED_FROM, header.previous);
   view.setBigUint64(72, BigInt(header.eventsBefore), LITTLE_ENDIAN);
   view.setBigUint64(80, BigInt(header.bytesBefore), LITTLE_ENDIAN);
@@ -135,18 +140,19 @@ export function valuesOf(length: number): number {
 export function readHeader(first: Uint8Array): Header | undefined {
   if (
     first.length < HEADER_BYTES || first[0] !== 0x48 || first[1] !== 0x53 ||
-    first[2] !== 0x45 || first[3] !== 0x47 || first[4] !== VERSION ||
-    first[5] !== 0
+    first[2] !== 0x45 || first[3] !== 0x47 || first[4] !== VERSION
   ) return undefined;
   const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
-  const values = first[6] as number;
+  const codec = first[CODEC_AT] as number, values = first[6] as number;
   const storedBytes = view.getUint32(88, LITTLE_ENDIAN);
   const payloadAt = HEADER_BYTES + view.getUint32(104, LITTLE_ENDIAN);
   if (
-    values > MAX_VALUES || values !== valuesOf(storedBytes) ||
+    codec > ZSTD || values > MAX_VALUES ||
+    values !== valuesOf(storedBytes) ||
     payloadAt > first.length
   ) return undefined;
   return {
+    codec,
     values,
     checksum: readHex(first, CHECKSUM_AT),
     previous: readHex(first, CHECKED_FROM),
@@ -162,16 +168,18 @@ export function readHeader(first: Uint8Array): Header | undefined {
   };
 }
 
-/** The segment in a whole blob. @throws {RangeError} when it is damaged; the message says how. */
-export function decodeSegment(id: string, blob: Uint8Array): Segment {
-  const header = readHeader(blob);
+/** The segment in a whole blob, as stored. @throws {RangeError} when it is damaged; the message says how. */
+export function decodeSegment(id: string, stored: Uint8Array): Segment {
+  const header = readHeader(stored);
   if (header === undefined) throw new RangeError("no segment header");
-  if (header.storedBytes !== blob.length) {
-    throw new RangeError(`${blob.length} of ${header.storedBytes} bytes`);
+  if (header.storedBytes !== stored.length) {
+    throw new RangeError(`${stored.length} of ${header.storedBytes} bytes`);
   }
-  if (checksumOf(blob) !== header.checksum) {
+  if (checksumOf(stored) !== header.checksum) {
     throw new RangeError("checksum differs");
   }
+  const { codec, payloadAt } = header;
+  const blob = decompressed(stored, payloadAt, codec, MAX_BLOB_BYTES);
   const payloadEnd = header.payloadAt + header.payloadBytes;
   const reader = new VarintReader(blob, payloadEnd);
   const runs = readRuns(reader, header.runs);

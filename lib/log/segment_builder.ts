@@ -16,6 +16,7 @@ import {
   STRING,
   TIME,
 } from "../json/spans.ts";
+import { AS_IS, type Codec, compressed } from "./codec.ts";
 import type { Intake } from "./intake.ts";
 import { type DefaultTexts, sameTexts, textsOf } from "./run_defaults.ts";
 import {
@@ -45,6 +46,7 @@ export interface LaneTotals {
 
 /** A finished blob; `segment` makes the segment once the commit has given its id. */
 export interface Sealed {
+  /** As stored. */
   readonly blob: Uint8Array;
   readonly hash: string;
   readonly count: number;
@@ -62,6 +64,7 @@ function bound(intake: Intake, from: number): number {
 /** One blob in the making. */
 export class SegmentBuilder {
   readonly #lane: string;
+  readonly #codec: Codec;
   /** Where the payload begins. */
   readonly #start: number;
   readonly #before: LaneTotals;
@@ -83,8 +86,10 @@ export class SegmentBuilder {
     lane: string,
     before: LaneTotals,
     expected: Iterable<readonly [Intake, number]>,
+    codec: Codec,
   ) {
     this.#lane = lane;
+    this.#codec = codec;
     const name = encoder.encode(lane);
     this.#start = this.#at = this.#end = HEADER_BYTES + name.length;
     this.#before = before;
@@ -157,7 +162,10 @@ export class SegmentBuilder {
     blob.set(runs, this.#at);
     blob.set(index, length - index.length);
     const { hash: previous, events, bytes } = this.#before;
-    const hash = seal(blob, {
+    const packed = compressed(blob, this.#start, this.#codec);
+    const stored = packed ?? blob;
+    const hash = seal(stored, {
+      codec: packed === undefined ? AS_IS : this.#codec,
       previous,
       eventsBefore: events,
       bytesBefore: bytes,
@@ -180,10 +188,10 @@ export class SegmentBuilder {
       lane: this.#lane,
       eventsBefore: events,
       bytesBefore: bytes,
-      storedBytes: length,
+      storedBytes: stored.length,
     };
     return {
-      blob,
+      blob: stored,
       hash,
       count: this.#count,
       segment: (id) => ({ id, ...rest }),

@@ -9,6 +9,7 @@
 import type { Segment } from "../event.ts";
 import { appendId } from "./heads.ts";
 import type { Intake, Kept, Refusal } from "./intake.ts";
+import { bestCodec } from "./codec.ts";
 import { IntakeQueue, type Packed } from "./intake_queue.ts";
 import { logKey, partKey } from "./keys.ts";
 import {
@@ -46,7 +47,7 @@ interface Rider {
 
 export class Writer {
   readonly #parts: WriterParts;
-  readonly #queue = new IntakeQueue();
+  readonly #queue: IntakeQueue;
   readonly #settles: Rider[] = [];
   readonly #busy = new Set<Lane>();
   readonly #stuck = new Set<Lane>();
@@ -56,6 +57,7 @@ export class Writer {
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
+    this.#queue = new IntakeQueue(bestCodec(parts.store));
   }
 
   /** The store does not answer on any lane. */
