@@ -5,47 +5,17 @@ import { takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog, Kept } from "../../../lib/log/log.ts";
 import { advance } from "../../../lib/log/cursor.ts";
 import { turn } from "../../support/drive.ts";
-import { intakeOf, openRig, textsOf } from "../../support/log_rig.ts";
+import { fillDisk, smallDisk } from "../../support/small_disk.ts";
+import {
+  intakeOf,
+  latin1,
+  noise,
+  openRig,
+  rawTextsOf,
+  seeded,
+} from "../../support/log_rig.ts";
 
 const MIB = 1024 * 1024;
-
-/** A small disk of its own, unmounted at the end; undefined where mounting is not allowed. */
-async function smallDisk(mebibytes: number): Promise<
-  ({ readonly path: string } & AsyncDisposable) | undefined
-> {
-  if (Deno.build.os !== "linux") return undefined;
-  const path = await Deno.makeTempDir();
-  const { success } = await new Deno.Command("mount", {
-    args: ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "hecate-test", path],
-    stderr: "null",
-  }).output();
-  if (!success) {
-    await Deno.remove(path);
-    return undefined;
-  }
-  return {
-    path,
-    async [Symbol.asyncDispose]() {
-      await new Deno.Command("umount", { args: ["-l", path] }).output();
-      await Deno.remove(path);
-    },
-  };
-}
-
-/** Fills what is left of the disk. */
-async function fill(path: string): Promise<void> {
-  using file = await Deno.open(path, { create: true, write: true });
-  for (const size of [MIB, 65_536, 4_096]) {
-    const chunk = new Uint8Array(size).fill(1);
-    for (;;) {
-      try {
-        if (await file.write(chunk) < size) break;
-      } catch {
-        break;
-      }
-    }
-  }
-}
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
@@ -62,7 +32,8 @@ async function untilHolds(
   }
 }
 
-const event = JSON.stringify("e".repeat(60_000));
+const event = noise(seeded(5), 60_000);
+const eventText = latin1(event);
 
 /** Appends until the log refuses, or `most` were kept. */
 async function appendUntilFull(log: EventLog, most: number): Promise<Kept> {
@@ -105,7 +76,7 @@ for (const round of [1, 2, 3, 4]) {
     );
     // The rounds differ in what the WAL holds when the disk becomes full.
     equal((await appendUntilFull(log, 40 + round * 97)).refusal, undefined);
-    await fill(`${disk.path}/filler`);
+    await fillDisk(`${disk.path}/filler`);
     const refused = await appendUntilFull(log, 2_000);
     deepEqual([refused.kept, refused.refusal], [0, "full"]);
     ok(log.full);
@@ -116,7 +87,7 @@ for (const round of [1, 2, 3, 4]) {
     for (;;) {
       const segment = await log.next(place);
       if (segment === undefined) break;
-      ok(textsOf(segment).every((text) => text === event));
+      ok(rawTextsOf(segment).every((text) => text === eventText));
       events += segment.count;
       place = advance(place, [segment], segment.count);
       ok(await holding.settle(place, []), "settled on a full disk");
