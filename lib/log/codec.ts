@@ -52,7 +52,8 @@ export function compressed(
 
 /**
  * The blob as it was before `compressed`; `most` bounds its bytes.
- * @throws {RangeError} when it is damaged
+ * @throws {RangeError} when the codec sees that it is damaged. Check its checksum first: of a zstd body that is cut off
+ * Deno gives a part, without a word.
  * @throws {Error} when this Deno does not have the codec: the segment is whole, another version reads it
  */
 export function decompressed(

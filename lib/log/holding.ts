@@ -68,6 +68,8 @@ export class HeldLease implements Holding {
     this.#cursor = held.cursor;
     this.#settling = AbortSignal.any([this.#lost.signal, log.closed]);
     this.#confirmedAt = held.takenAt;
+    log.placeFile?.take(connector, held.nonce);
+    log.onTaken(connector, held.place);
     this.#renewing = log.store.isExclusive
       ? Promise.resolve()
       : Promise.all([this.#renew(), this.#watch()]).then(() => undefined);
@@ -85,7 +87,7 @@ export class HeldLease implements Holding {
     if (this.#lost.signal.aborted || this.#log.closed.aborted) return false;
     const { placeFile } = this.#log;
     const isFiled = dead.length === 0 &&
-      placeFile?.write(this.connector, this.#epoch, place) === true;
+      placeFile?.write(this.connector, this.#nonce, place) === true;
     if (isFiled) {
       this.#moved(place);
       this.#behind = place;

@@ -47,8 +47,13 @@ export async function openLog(
   const mark = await readTrimMark(store);
   const newest = newestOf(heads.values());
   const end = { segment: newest.segment, index: newest.count };
-  const placeFile = await openPlaceFile(store, end);
+  let isFull = false;
+  const placeFile = await openPlaceFile(store, end, async () => {
+    isFull = true;
+    if (store.path !== undefined) await new Disk(store.path).dropBallast();
+  });
   const log = new EventLog(store, options, { end, placeFile });
+  if (isFull) log.retention.onDiskFull();
   await log.retention.start(totalsOf(heads), mark);
   return log;
 }
@@ -122,8 +127,16 @@ export class EventLog {
     if (this.#isClosing) return { kept: 0, ids: [], refusal: "closing" };
     if (this.retention.isFull) return { kept: 0, ids: [], refusal: "full" };
     const moment = this.#pace.pass();
-    if (moment !== undefined) await moment;
+    if (moment !== undefined) {
+      await moment;
+      if (this.#isClosing) return { kept: 0, ids: [], refusal: "closing" };
+    }
     return await this.#writer.append(intake);
+  }
+
+  /** A connector's place was taken by this process. */
+  onTaken(connector: string, place: Place): void {
+    if (this.store.isExclusive) this.#pace.taken(connector, place);
   }
 
   /** A connector's place was moved by this process. */

@@ -39,11 +39,16 @@ export class Pace {
     this.#tail = tail;
   }
 
-  /** The places moved here since the start: newer than the store's. */
+  /** The places taken and moved here since the start: not older than the store's. */
   places(): Map<string, Place> {
     return new Map(
       [...this.#readers].map(([connector, { place }]) => [connector, place]),
     );
+  }
+
+  /** A connector has taken its place: memory keeps what it needs, and nobody waits for it before it moves. */
+  taken(connector: string, place: Place): void {
+    this.#readers.set(connector, { place, movedAt: -Infinity, isLetGo: false });
   }
 
   /** A connector has settled. Memory forgets what all have passed. */
@@ -78,11 +83,14 @@ export class Pace {
     if (this.#tail.bytes < HIGH_BYTES) return undefined;
     if (this.#late(HIGH_BYTES).length === 0) return undefined;
     const over = new AbortController();
-    const done = this.#clock.sleep(HOLD_MS, over.signal).then(() => {
-      for (const reader of this.#late(LOW_BYTES)) reader.isLetGo = true;
-    }, () => undefined).finally(() => {
-      this.#hold = undefined;
-    });
+    const done = this.#clock.sleep(HOLD_MS, over.signal)
+      .catch(() => undefined).then(() => {
+        this.#hold = undefined;
+        // Also who stands still just now: else one that settles seldom would be waited for at each settle.
+        for (const reader of this.#readers.values()) {
+          if (this.#behind(reader) >= LOW_BYTES) reader.isLetGo = true;
+        }
+      });
     this.#hold = { done, end: () => over.abort("in step") };
     return done;
   }

@@ -8,15 +8,25 @@
  * crash can lose the record: then what was sent since the store's place goes again, and nothing is lost.
  *
  * Format: slots of `SLOT_BYTES`, one a connector, two records each, written in turn, so that a torn one leaves the
- * other. A record: length (4 bytes, big endian), 8 bytes of SHA-256, JSON text `{connector, epoch, place}`. All
- * blocks are written when the file is made: a full disk does not stop settling. The data directory's lock is ours.
+ * other. A record: length (4 bytes, big endian), 8 bytes of SHA-256, JSON text `{connector, epoch, number, place}`;
+ * the epoch is its nonce, because versionstamps repeat from one KV file to the next; the number counts records, because
+ * a place may be settled again with another state. All blocks are written at the start: a full disk does not stop
+ * settling. The data directory's lock is ours.
  */
 
 import { createHash } from "node:crypto";
 import type { Position } from "../event.ts";
 import type { Place } from "./cursor.ts";
 import { cursorKey, epochKey } from "./keys.ts";
-import { fromValue, isRecord, messageOf, textIn, toValue } from "./kv.ts";
+import {
+  fromValue,
+  isDiskFull,
+  isRecord,
+  messageOf,
+  numberIn,
+  textIn,
+  toValue,
+} from "./kv.ts";
 import { placeOf } from "./places.ts";
 import type { Store } from "./store.ts";
 
@@ -30,16 +40,27 @@ const SLOTS = 64;
 /** A settled place as found after a start. */
 export interface FoundPlace {
   readonly connector: string;
-  /** Versionstamp of the epoch under which it was written. */
+  /** Nonce of the epoch under which it was written. */
   readonly epoch: string;
+  /** Of two under one epoch the greater is the newer. */
+  readonly number: number;
   /** The place's record, as the store holds it. */
   readonly place: Uint8Array;
+}
+
+/** A connector's two records. */
+interface Slot {
+  readonly at: number;
+  /** The half to write next. */
+  turn: 0 | 1;
+  epoch: string;
 }
 
 /** The file; one per process and KV file. */
 export class PlaceFile {
   readonly #file: Deno.FsFile;
-  readonly #slots = new Map<string, { readonly at: number; turn: number }>();
+  readonly #slots = new Map<string, Slot>();
+  #written = 0;
   readonly #buffer = new Uint8Array(RECORD_BYTES);
 
   private constructor(file: Deno.FsFile) {
@@ -47,7 +68,7 @@ export class PlaceFile {
   }
 
   /**
-   * Opens or makes the file and gives what it holds; `forget` it once that is in the store.
+   * Opens or makes the file and gives what it holds, oldest first; `forget` it once that is in the store.
    * @throws what the file system throws.
    */
   static open(
@@ -71,6 +92,7 @@ export class PlaceFile {
         const record = recordIn(bytes.subarray(at, at + RECORD_BYTES));
         if (record !== undefined) found.push(record);
       }
+      found.sort((one, other) => one.number - other.number);
       return { file: new PlaceFile(file), found };
     } catch (error) {
       file.close();
@@ -84,14 +106,25 @@ export class PlaceFile {
     writeAt(this.#file, new Uint8Array(SLOTS * SLOT_BYTES), 0);
   }
 
+  /** From now on the connector's place is written under this epoch only. */
+  take(connector: string, epoch: string): void {
+    const known = this.#slots.get(connector);
+    if (known !== undefined) known.epoch = epoch;
+    else if (this.#slots.size < SLOTS) {
+      const at = this.#slots.size * SLOT_BYTES;
+      this.#slots.set(connector, { at, turn: 0, epoch });
+    }
+  }
+
   /**
-   * Writes a place; it is there for the next process once this returns. False: it does not fit, or the file cannot be
-   * written; then the store has to have it.
+   * Writes a place; it is there for the next process once this returns. False: it does not fit, the epoch is not the
+   * one taken last, or the file cannot be written; then the store has to have it, or to refuse it.
    */
   write(connector: string, epoch: string, place: Place): boolean {
-    const slot = this.#slotOf(connector);
-    if (slot === undefined) return false;
-    const text = toValue({ connector, epoch, place });
+    const slot = this.#slots.get(connector);
+    if (slot?.epoch !== epoch) return false;
+    const number = ++this.#written;
+    const text = toValue({ connector, epoch, number, place });
     const length = HEAD_BYTES + text.length;
     if (length > RECORD_BYTES) return false;
     const record = this.#buffer.subarray(0, length);
@@ -103,56 +136,61 @@ export class PlaceFile {
     } catch {
       return false;
     }
-    slot.turn = 1 - slot.turn;
+    slot.turn = slot.turn === 0 ? 1 : 0;
     return true;
   }
 
   close(): void {
     this.#file.close();
   }
-
-  #slotOf(
-    connector: string,
-  ): { readonly at: number; turn: number } | undefined {
-    const known = this.#slots.get(connector);
-    if (known !== undefined || this.#slots.size >= SLOTS) return known;
-    const slot = { at: this.#slots.size * SLOT_BYTES, turn: 0 };
-    this.#slots.set(connector, slot);
-    return slot;
-  }
 }
 
 /**
  * Opens the place file of a store on a local file, once what it holds is in the store: a place counts that is not
  * behind the store's, was written under the epoch that still stands, and does not lie behind the log's end. Undefined:
- * there is no such file, and settling goes to the store.
+ * there is no such file, and settling goes to the store. `onDiskFull`: is to make room for a few commits.
  * @throws what the store throws.
  */
 export async function openPlaceFile(
   store: Store,
   end: Position,
+  onDiskFull: () => Promise<void>,
 ): Promise<PlaceFile | undefined> {
   if (store.path === undefined) return undefined;
-  let opened: ReturnType<typeof PlaceFile.open>;
+  let file: PlaceFile | undefined;
   try {
-    opened = PlaceFile.open(`${store.path}.places`);
+    const opened = PlaceFile.open(`${store.path}.places`);
+    file = opened.file;
+    for (const found of opened.found) {
+      await bringToStore(store, found, end).catch(async (error: unknown) => {
+        if (!isDiskFull(error)) throw error;
+        await onDiskFull();
+        await bringToStore(store, found, end);
+      });
+    }
   } catch (error) {
-    store.logger.log(
-      "warn",
-      "store.slow",
-      "The place file cannot be opened; places are settled in the store",
-      { error: messageOf(error) },
-    );
-    return undefined;
+    file?.close();
+    // Without the file's places a little goes again; without a start nothing would go, and the disk stay full.
+    if (file !== undefined && !isDiskFull(error)) throw error;
+    return withoutFile(store, error);
   }
   try {
-    for (const found of opened.found) await bringToStore(store, found, end);
-    opened.file.forget();
-    return opened.file;
+    file.forget();
+    return file;
   } catch (error) {
-    opened.file.close();
-    throw error;
+    // What is left of it is in the store, or of a lease that is about to be taken anew.
+    file.close();
+    return withoutFile(store, error);
   }
+}
+
+function withoutFile(store: Store, error: unknown): undefined {
+  store.logger.log(
+    "warn",
+    "store.slow",
+    "The place file cannot be used; places are settled in the store",
+    { error: messageOf(error) },
+  );
 }
 
 async function bringToStore(
@@ -167,7 +205,8 @@ async function bringToStore(
     kv.getMany<[unknown, unknown]>([key, cursorKey(connector)])
   );
   const known = placeOf(stored.value);
-  if (now.versionstamp !== epoch || known === undefined) return;
+  if (textIn(fromValue(now.value) ?? {}, "nonce") !== epoch) return;
+  if (known === undefined) return;
   // At the same place the file's is the newer one: its state changed.
   if (isBehind(filed, known)) return;
   await store.call((kv) =>
@@ -204,5 +243,6 @@ function recordIn(bytes: Uint8Array): FoundPlace | undefined {
     epoch = textIn(record, "epoch");
   const place = record["place"];
   if (connector === "" || epoch === "" || !isRecord(place)) return undefined;
-  return { connector, epoch, place: toValue(place) };
+  const number = numberIn(record, "number");
+  return { connector, epoch, number, place: toValue(place) };
 }

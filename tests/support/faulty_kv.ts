@@ -10,6 +10,7 @@ export type Fault =
   | "throw_after"
   | "hang_after"
   | "throw_before"
+  | "full"
   | "hang_before"
   | "refuse_after"
   | "late";
@@ -78,6 +79,8 @@ export class FaultyKv implements Kv {
         return await never();
       case "throw_before":
         throw new Error("connection refused");
+      case "full":
+        throw new Error("database or disk is full");
       case "hang_before":
         return await never();
       case "refuse_after":
