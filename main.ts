@@ -79,21 +79,22 @@ async function startRelay(env: Environment): Promise<Relay> {
     logger.log("warn", "config.warning", warning);
   }
   const store = await openStore(relay.kv, { clock: systemClock, logger });
-  try {
-    const log = await openTheLog(store, settings, logger);
-    await beginPlaces(
-      store,
-      settings.connectors.map(({ name, common }) => ({
-        name,
-        from: common.startFrom,
-      })),
-    );
-    const fleet = openFleet(log, settings, logger);
-    return await serve({ env, settings, store, log, fleet, logger });
-  } catch (cause) {
-    store.close();
-    throw cause;
-  }
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => store.close());
+  const log = await openTheLog(store, settings, logger);
+  undo.defer(() => log.close());
+  await beginPlaces(
+    store,
+    settings.connectors.map(({ name, common }) => ({
+      name,
+      from: common.startFrom,
+    })),
+  );
+  const fleet = openFleet(log, settings, logger);
+  undo.defer(() => fleet.stop());
+  const started = await serve({ env, settings, store, log, fleet, logger });
+  undo.move(); // It runs: from here on its own stop ends it.
+  return started;
 }
 
 function openTheLog(
@@ -199,7 +200,7 @@ async function serve(parts: {
       running: () => !isStopping,
       lasting_store: () => isLasting,
       room: () => !log.full,
-      store: () => !log.unavailable,
+      store: () => log.answers(),
     },
     accepts: () => isLasting,
     status: () =>
@@ -229,13 +230,13 @@ async function serve(parts: {
     log,
     fleet,
     async stop() {
+      // Deliveries first: they need the log to save their places. Events may come in until the log closes.
       isStopping = true;
       const closing = server.shutdown();
       await fleet.stop();
       await Promise.race([closing, systemClock.sleep(500)]);
       app.close();
       await log.close();
-      store.close();
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };
