@@ -249,6 +249,7 @@ function reported({ connectors }: Settings, fleet: Fleet): ReportedConnector[] {
     name,
     type: type.type,
     oldestWaiting: live.get(name)?.oldestWaiting ?? null,
+    warning: live.get(name)?.warning ?? null,
     isDisabled: !live.has(name),
   }));
 }

@@ -13,6 +13,8 @@ export interface ReportedConnector {
   readonly oldestWaiting: number | null;
   /** Switched off: nothing is sent, its events wait. */
   readonly isDisabled: boolean;
+  /** What the SIEM warned of although it takes events. */
+  readonly warning: string | null;
 }
 
 /** All times RFC 3339 UTC or null, all counts integers. */
@@ -57,6 +59,7 @@ export interface ConnectorReport {
     }
     | null;
   readonly next_attempt_at: string | null;
+  readonly warning: string | null;
 }
 
 /** Puts the report together from the store's records, so that every process answers alike. */
@@ -92,7 +95,7 @@ export async function statusReport(parts: {
 }
 
 function report(
-  { name, type, oldestWaiting, isDisabled }: ReportedConnector,
+  { name, type, oldestWaiting, isDisabled, warning }: ReportedConnector,
   place: Place,
   heads: Parameters<typeof countsOf>[1],
 ): ConnectorReport {
@@ -115,6 +118,7 @@ function report(
       at: new Date(error.at).toISOString(),
     },
     next_attempt_at: rfc3339(place.nextAttemptAt),
+    warning,
   };
 }
 
