@@ -20,7 +20,7 @@ import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
 import { redactor } from "./lib/secrets.ts";
-import { createApp } from "./routes/app.ts";
+import { type App, createApp } from "./routes/app.ts";
 import { AddressInUse, listen } from "./routes/listen.ts";
 
 const VERSION = "0.1.0";
@@ -182,9 +182,23 @@ async function serve(parts: {
   const { env, settings, store, log, fleet, logger } = parts;
   const { relay } = settings;
   const startedAt = systemClock.monotonic();
-  const { tokens, adminHash } = await openCredentials(store, relay, tell);
   const isLasting = !isTemporaryStore(env);
   let isStopping = false;
+  // The port first: a start that finds it taken must not have used up tokens that are shown only once.
+  const opened = Promise.withResolvers<App>();
+  const open: { app?: App } = {};
+  const server = listen(
+    (request) =>
+      open.app?.fetch(request) ??
+        opened.promise.then((app) => app.fetch(request)),
+    {
+      ...relay,
+      // Deno Deploy chooses where it listens unless told otherwise.
+      isChosenByPlatform: env["DENO_DEPLOYMENT_ID"] !== undefined &&
+        env["HECATE_PORT"] === undefined,
+    },
+  );
+  const { tokens, adminHash } = await openCredentials(store, relay, tell);
   const app = createApp({
     log,
     tokens,
@@ -214,12 +228,8 @@ async function serve(parts: {
     uuid: () => crypto.randomUUID(),
     version: VERSION,
   });
-  const server = listen(app.fetch, {
-    ...relay,
-    // Deno Deploy chooses where it listens unless told otherwise.
-    isChosenByPlatform: env["DENO_DEPLOYMENT_ID"] !== undefined &&
-      env["HECATE_PORT"] === undefined,
-  });
+  open.app = app;
+  opened.resolve(app);
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
@@ -301,6 +311,9 @@ function endOnSignals(stop: () => Promise<void>): void {
 }
 
 async function main(): Promise<void> {
+  // Before anything is said to be ready: a signal that finds no listener would cut the relay off.
+  let stop = () => Promise.resolve();
+  endOnSignals(() => stop());
   try {
     if (Deno.args[0] === "demo") {
       const { runDemo } = await import("./lib/demo/demo.ts");
@@ -313,13 +326,13 @@ async function main(): Promise<void> {
         uuid: () => crypto.randomUUID(),
         fetch,
       });
-      endOnSignals(() => demo.stop());
+      stop = () => demo.stop();
       return;
     }
     running = startRelay(Deno.env.toObject());
     const relay = await running;
+    stop = () => relay.stop();
     tell(`Hecate ${VERSION} is ready at ${relay.url}`);
-    endOnSignals(() => relay.stop());
   } catch (cause) {
     if (cause instanceof StartFault) {
       for (const line of cause.lines) tell(line);
