@@ -45,10 +45,6 @@ export function classifyStatus(
     case 413:
       return { kind: "split", reason: "too_large", message };
     case 400:
-      if (/HTTP request (was sent )?to (an )?HTTPS/i.test(message)) {
-        return held("config", `That port wants https://. ${message}`);
-      }
-      return { kind: "split", reason: "rejected", message };
     case 406:
     case 415:
     case 422:
@@ -59,6 +55,22 @@ export function classifyStatus(
         ? later("server", reply, message, now)
         : held("config", message);
   }
+}
+
+/**
+ * `held` when an https port said that it was called with http, else undefined. An answer may quote events, so only the
+ * page itself counts, whole: Go's, which has no header either, or nginx's by its beginning.
+ */
+export function wantsHttps(reply: HttpReply): Outcome | undefined {
+  if (reply.status !== 400) return undefined;
+  const isPage = isHtml(reply)
+    ? /^\s*<html>\s*<head>\s*<title>400 The plain HTTP request was sent to HTTPS port<\/title>/
+      .test(reply.text())
+    : reply.headers.get("content-type") === null &&
+      reply.text().trim() === "Client sent an HTTP request to an HTTPS server.";
+  return isPage
+    ? held("config", `That port wants https://. ${said(reply)}`)
+    : undefined;
 }
 
 /** `held` (`not_collector`) when a reply is a web page, whatever its status; else undefined. */

@@ -22,7 +22,12 @@ import { redactor } from "../secrets.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
 import type { HttpExchange, HttpReply } from "./http_client.ts";
 import { TransportError } from "./http_client.ts";
-import { gzip, GZIP_ABOVE_BYTES, transportOutcome } from "./http_sink.ts";
+import {
+  gzip,
+  GZIP_ABOVE_BYTES,
+  transportOutcome,
+  wantsHttps,
+} from "./http_sink.ts";
 
 /** What stands between events that are lines or objects on lines. */
 export const LINE_FEED = Uint8Array.of(0x0a);
@@ -88,9 +93,10 @@ class PostSink implements Sink {
 
   async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
     const reply = await this.#send(batch.body(), signal);
-    return reply instanceof TransportError
-      ? transportOutcome(reply)
-      : this.#wire.judge(reply, batch);
+    if (reply instanceof TransportError) return transportOutcome(reply);
+    const isPlain = this.#wire.url.protocol === "http:";
+    return (isPlain ? wantsHttps(reply) : undefined) ??
+      this.#wire.judge(reply, batch);
   }
 
   probe(signal: AbortSignal): Promise<Outcome> {

@@ -106,6 +106,24 @@ export function runContract(
   );
 
   Deno.test(
+    name("only an https port's own error page is one, no event that quotes it"),
+    async () => {
+      const page = "Client sent an HTTP request to an HTTPS server.\n";
+      const verdictOn = async (reply: string) =>
+        (await delivered(type, subject, always(reply), five)).outcome.kind;
+      assert.equal(
+        await verdictOn(
+          `HTTP/1.1 400 Bad Request\r\nContent-Length: ${page.length}\r\n\r\n${page}`,
+        ),
+        "held",
+      );
+      const quoted = { text: "Invalid event", event: page };
+      assert.equal(await verdictOn(answer(400, quoted)), "split");
+      assert.equal(await verdictOn(answer(400, `no: ${page}`)), "split");
+    },
+  );
+
+  Deno.test(
     name("encode() keeps the limit of events at n−1, n and n+1"),
     async () => {
       await using sink = offline();

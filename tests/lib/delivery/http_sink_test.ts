@@ -7,6 +7,7 @@ import {
   gzip,
   retryAfter,
   transportOutcome,
+  wantsHttps,
   webPage,
   words,
 } from "../../../lib/delivery/http_sink.ts";
@@ -120,14 +121,25 @@ Deno.test("classifyStatus() of a 2xx web page is not_collector", () => {
   assert.equal(webPage(reply(200, "<html>", json)), undefined);
 });
 
-Deno.test("classifyStatus() says so where http meets an https port", () => {
-  const said = [
-    "Client sent an HTTP request to an HTTPS server.",
-    "<title>400 The plain HTTP request was sent to HTTPS port</title>",
-  ];
-  for (const text of said) {
-    assert.equal(verdict(classifyStatus(reply(400, text), NOW)), "held config");
-  }
+Deno.test("wantsHttps() knows the error page of an https port called with http, and nothing that quotes it", () => {
+  const go = "Client sent an HTTP request to an HTTPS server.\n";
+  const nginx =
+    "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n<body>…";
+  const html = { "Content-Type": "text/html" };
+  const json = { "Content-Type": "application/json" };
+  assert.equal(verdict(wantsHttps(reply(400, go))), "held config");
+  assert.equal(verdict(wantsHttps(reply(400, nginx, html))), "held config");
+  for (
+    const quoting of [
+      reply(400, `{"text":"Invalid data format","event":"${go.trim()}"}`, json),
+      reply(400, `Parsing error: ${go}`),
+      reply(400, JSON.stringify(go.trim())),
+      reply(400, go, { "Content-Type": "text/plain" }),
+      reply(400, `<html><title>400</title>${nginx}`, html),
+      reply(400, nginx, json),
+      reply(200, go),
+    ]
+  ) assert.equal(wantsHttps(quoting), undefined);
 });
 
 Deno.test("retryAfter() reads seconds and dates, and ignores the rest", () => {
