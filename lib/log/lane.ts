@@ -16,6 +16,11 @@ import type { Store } from "./store.ts";
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** Another process's transaction on the KV file: refused calls in so many milliseconds count as one that failed. */
+const LOCKED_MS = 5_000;
+const LOCKED_PAUSE_MS = 50;
+/** The same once producers are answered. */
+const STUCK_PAUSE_MS = 500;
 
 /** One append. */
 export interface Append {
@@ -27,7 +32,7 @@ export interface Append {
   readonly rides: boolean;
   /** Adds the values and what rides. */
   readonly add: (operation: Deno.AtomicOperation, kv: Kv) => void;
-  /** The store has not answered three times: called once; resolving goes on. */
+  /** The store has not answered three times, or was locked for 15 s: called once; resolving goes on. */
   readonly onStuck: () => void;
 }
 
@@ -95,15 +100,19 @@ export class Lane {
 
   /** Commits an append and does not return before its outcome is known, or `stop` aborts. */
   async commit(append: Append): Promise<Committed> {
-    const failures = new Failures(append.onStuck);
+    const failures = new Failures(this.#store, append.onStuck);
     const before = this.head.hash;
     try {
       for (let tries = 0;; tries++) {
         const { ok, version, error } = await this.#attempt(append);
         if (ok === true) return this.#stored(append, version);
         if (isLocked(error)) {
-          await this.#pause(tries, 50);
-          continue;
+          failures.addLocked();
+          // Once producers are answered it must not be stored any more: the fence waits for the lock instead.
+          if (!failures.isStuck) {
+            await this.#pause(tries, LOCKED_PAUSE_MS);
+            continue;
+          }
         }
         const isFull = isDiskFull(error);
         const found = await this.#resolve(
@@ -197,7 +206,15 @@ export class Lane {
       } catch (error) {
         // Only a store on this machine says that its disk is full, and there nothing arrives later.
         if (isDiskFull(error)) return undefined;
-        if (!isLocked(error)) failures.add();
+        if (isLocked(error)) {
+          failures.addLocked();
+          await this.#pause(
+            tries,
+            failures.isStuck ? STUCK_PAUSE_MS : LOCKED_PAUSE_MS,
+          );
+          continue;
+        }
+        failures.add();
         await this.#store.refresh().catch(() => undefined);
         await this.#pause(tries, LONGEST_PAUSE_MS);
       }
@@ -232,9 +249,14 @@ export class Lane {
 /** Counts failed calls of one append. */
 class Failures {
   #count = 0;
+  readonly #store: Store;
   readonly #onStuck: () => void;
+  /** On the monotonic clock: since when the time of refused calls is counted. */
+  #lockedSince: number | undefined;
+  #isSaid = false;
 
-  constructor(onStuck: () => void) {
+  constructor(store: Store, onStuck: () => void) {
+    this.#store = store;
     this.#onStuck = onStuck;
   }
 
@@ -244,5 +266,22 @@ class Failures {
 
   add(): void {
     if (++this.#count === FAILURES) this.#onStuck();
+  }
+
+  /** A call was refused at once because of a lock: it is the time that counts. */
+  addLocked(): void {
+    const now = this.#store.clock.monotonic();
+    this.#lockedSince ??= now;
+    if (now - this.#lockedSince < LOCKED_MS) return;
+    this.#lockedSince = now;
+    if (!this.#isSaid) {
+      this.#isSaid = true;
+      this.#store.logger.log(
+        "warn",
+        "store.slow",
+        "Another process holds a write transaction on the KV file; an append waits for it",
+      );
+    }
+    this.add();
   }
 }

@@ -11,6 +11,7 @@ export type Fault =
   | "hang_after"
   | "throw_before"
   | "full"
+  | "locked"
   | "hang_before"
   | "refuse_after"
   | "late";
@@ -81,6 +82,8 @@ export class FaultyKv implements Kv {
         throw new Error("connection refused");
       case "full":
         throw new Error("database or disk is full");
+      case "locked":
+        throw new TypeError("database is locked");
       case "hang_before":
         return await never();
       case "refuse_after":
