@@ -59,6 +59,14 @@ export function answerFor(
       ...withKept,
     };
   }
+  if (body.kind === "gone") {
+    // The client cut it, or the server at its own end while the client still listens: nobody can tell which.
+    return {
+      ...busy(RETRY_CLOSING),
+      text: "Request was cut off",
+      ...(kept === undefined ? {} : { number: kept.kept, kept }),
+    };
+  }
   return { code: judged.code, number: judged.number, ...withKept };
 }
 

@@ -70,6 +70,11 @@ export class RawClient implements Disposable {
     }
   }
 
+  /** Says that nothing more will be sent; replies still come. */
+  async closeWrite(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
   [Symbol.dispose](): void {
     try {
       this.#connection.close();
