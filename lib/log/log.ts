@@ -173,8 +173,8 @@ export class EventLog {
   /** Resolves when there may be something at or after the place. @throws the signal's reason when it aborts first. */
   async changed(after: Position, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (!this.#tail.covers(after)) return;
-    if (this.#tail.next(after) !== undefined) return;
+    const isCovered = this.#tail.covers(after);
+    if (isCovered && this.#tail.next(after) !== undefined) return;
     // What others appended may be there already: the first look is the caller's own `next`.
     let wake: () => void = () => undefined;
     let onAbort: () => void = () => undefined;
@@ -185,6 +185,13 @@ export class EventLog {
         this.#waiters.add(wake);
         signal.addEventListener("abort", onAbort, { once: true });
         if (!this.store.isExclusive) this.#polling ??= this.#poll();
+        // Before memory's edge there may be nothing either: it was trimmed, or is damaged. Looked at once: a damaged
+        // segment stays, and what comes after it wakes.
+        if (!isCovered) {
+          this.#read(after).then((found) => {
+            if (found !== undefined) resolve();
+          }, reject);
+        }
       });
     } finally {
       this.#waiters.delete(wake);

@@ -25,7 +25,8 @@ import {
 import { openStore } from "../../lib/log/store.ts";
 
 export interface RigOptions extends Partial<LogOptions> {
-  readonly location?: string;
+  /** Default in memory; null: what `openKv` gives without one, a store of kind `platform`. */
+  readonly location?: string | null;
   readonly openKv?: (path?: string) => Promise<Kv>;
 }
 
@@ -45,7 +46,7 @@ export async function openRig(options: RigOptions = {}): Promise<EventLog> {
   const { location = ":memory:", openKv, ...rest } = options;
   const clock: Clock = rest.clock ?? systemClock;
   const logger: Logger = rest.logger ?? silentLogger;
-  const store = await openStore(location, {
+  const store = await openStore(location ?? undefined, {
     clock,
     logger,
     ...(openKv === undefined ? {} : { openKv }),
