@@ -1,9 +1,10 @@
 /** The listening socket. */
 
-/** The address is taken; the message is one line for the operator. */
-export class AddressInUse extends Error {
-  override readonly name = "AddressInUse";
-}
+/** Nothing can listen as the settings say; the message is one line for the operator. */
+export class ListenFault extends Error {}
+
+/** Another program has the port. */
+export class AddressInUse extends ListenFault {}
 
 export interface ListenOptions {
   readonly host: string;
@@ -22,13 +23,15 @@ export interface Listener {
   shutdown(): Promise<void>;
 }
 
-/** Serves requests. @throws {AddressInUse} when the port is taken. */
+/** Serves requests. @throws {ListenFault} when it cannot, {AddressInUse} when the port is taken. */
 export function listen(
   fetch: (request: Request) => Response | Promise<Response>,
-  { host, port, tls, isChosenByPlatform }: ListenOptions,
+  options: ListenOptions,
+  serve: typeof Deno.serve = Deno.serve,
 ): Listener {
+  const { host, port, tls, isChosenByPlatform } = options;
   try {
-    const server = Deno.serve({
+    const server = serve({
       ...(isChosenByPlatform ? {} : { hostname: host, port }),
       ...(tls ?? {}),
       onListen() {},
@@ -38,12 +41,46 @@ export function listen(
       shutdown: () => server.shutdown(),
     };
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
-    throw new AddressInUse(
+    throw listenFault(cause, options);
+  }
+}
+
+/** What a person should do about it. Texts as measured on Deno 2.9.6 and 2.5.6. */
+function listenFault(
+  cause: unknown,
+  { host, port, tls }: ListenOptions,
+): ListenFault {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof Deno.errors.AddrInUse) {
+    return new AddressInUse(
       `Port ${port} on ${host} is in use by another program. Stop it, or set HECATE_PORT to another port.`,
       { cause },
     );
   }
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return new ListenFault(
+      `HECATE_PORT: This user may not listen on port ${port} of ${host}. Ports below 1024 are often the administrator's: take a higher one.`,
+      { cause },
+    );
+  }
+  if (
+    cause instanceof Deno.errors.AddrNotAvailable ||
+    cause instanceof URIError ||
+    /failed to lookup address/.test(text)
+  ) {
+    return new ListenFault(
+      `HECATE_HOST: "${host}" is no address of this machine. 127.0.0.1 is for this machine only, 0.0.0.0 for all.`,
+      { cause },
+    );
+  }
+  return tls !== undefined && /certificate|key/i.test(text)
+    ? new ListenFault(
+      `HECATE_TLS_CERT, HECATE_TLS_KEY: They cannot be used (${text}). They must be PEM and belong together.`,
+      { cause },
+    )
+    : new ListenFault(`Hecate cannot listen on ${host}:${port}: ${text}`, {
+      cause,
+    });
 }
 
 function urlOf({ hostname, port }: Deno.NetAddr, isTls: boolean): string {
