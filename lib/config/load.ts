@@ -18,7 +18,7 @@ import {
   settingsOf,
   unknownNames,
 } from "./environment.ts";
-import { environmentProxy, isLoopback } from "./proxy.ts";
+import { environmentProxy, isLoopback, percentDecoded } from "./proxy.ts";
 import { type RelaySettings, relaySettings } from "./relay.ts";
 import { RELAY } from "./relay_declaration.ts";
 
@@ -109,7 +109,7 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
   );
   if (faults.length > 0 || relay === undefined) return { ok: false, faults };
   const proxy = URL.parse(env["HTTPS_PROXY"] || env["https_proxy"] || "");
-  if (proxy?.password) secrets.push(proxy.password);
+  if (proxy?.password) secrets.push(percentDecoded(proxy.password));
   return {
     ok: true,
     relay,
@@ -218,7 +218,7 @@ function loadConnector(
     }
   }
   if (settled.proxy instanceof URL && settled.proxy.password !== "") {
-    secrets.push(decodeURIComponent(settled.proxy.password));
+    secrets.push(percentDecoded(settled.proxy.password));
   }
   const proxyFor = environmentProxy(env);
   return {

@@ -7,6 +7,17 @@ export function isLoopback(url: URL): boolean {
     host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }
 
+/** A part of a proxy's userinfo as text. What is no percent-encoding of UTF-8 stands for itself. */
+export function percentDecoded(text: string): string {
+  return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => {
+    try {
+      return decodeURIComponent(run);
+    } catch {
+      return run;
+    }
+  });
+}
+
 /** Whether an entry of NO_PROXY means this host: the name itself, its subdomains, `*`, with or without a port. */
 function isExempt(url: URL, entry: string): boolean {
   const [, name = "", port] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];

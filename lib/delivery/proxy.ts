@@ -1,5 +1,6 @@
 /** CONNECT through an HTTP proxy (RFC 9110 §9.3.6): the proxy sees host and port only. */
 
+import { percentDecoded } from "../config/proxy.ts";
 import { ReplyParser } from "./http_reply.ts";
 import { TransportError } from "./transport_error.ts";
 import { transportFault } from "./transport_fault.ts";
@@ -59,8 +60,8 @@ export async function tunnel(
 /** The header line for the userinfo of a proxy's URL, "" where it has none. */
 export function proxyAuthorization(proxy: URL): string {
   if (proxy.username === "" && proxy.password === "") return "";
-  const userinfo = `${decodeURIComponent(proxy.username)}:${
-    decodeURIComponent(proxy.password)
+  const userinfo = `${percentDecoded(proxy.username)}:${
+    percentDecoded(proxy.password)
   }`;
   const bytes = new TextEncoder().encode(userinfo);
   return `Proxy-Authorization: Basic ${

@@ -145,6 +145,10 @@ Deno.test("loadConfiguration() reads secrets from files and collects them for th
       "pass word",
     ]),
   );
+  for (const name of ["SPLUNK_HEC_PROXY", "HTTPS_PROXY"]) {
+    const env = { ...SPLUNK, [name]: "http://u:%70w%zz@proxy.example:3128" };
+    assert.ok(good(env).secrets.includes("pw%zz"), name);
+  }
   assert.deepEqual(
     good({ HECATE_TOKENS: '[{"name":"a","value":"hct_three"}]' }).secrets,
     ["hct_three"],

@@ -8,6 +8,7 @@ import {
   openHttp,
   transportWarnings,
 } from "../../../lib/delivery/http_client.ts";
+import { proxyAuthorization } from "../../../lib/delivery/proxy.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import {
@@ -479,6 +480,15 @@ Deno.test("dispose closes the kept connection and what is under way", async () =
   await busy[Symbol.asyncDispose]();
   assert.equal((await pending).reason, "cut");
   await hungUp[1]?.promise;
+});
+
+Deno.test("proxyAuthorization() takes a malformed % for itself", () => {
+  const line = (url: string) => proxyAuthorization(new URL(url));
+  const basic = (text: string) =>
+    `Proxy-Authorization: Basic ${btoa(text)}\r\n`;
+  assert.equal(line("http://u:x%zz@proxy:1"), basic("u:x%zz"));
+  assert.equal(line("http://u%40:%ff%20@proxy:1"), basic("u@:%ff%20"));
+  assert.equal(line("http://proxy:1"), "");
 });
 
 Deno.test("transportWarnings() names verification off and plain HTTP to a far host", () => {
