@@ -17,6 +17,7 @@ import {
   toggle,
   withDefault,
 } from "./fields.ts";
+import { BATCH_WAIT_HELP } from "./relay_declaration.ts";
 
 /** The most that an operator may wait or let an attempt take: a day. */
 const DAY_MS = 86_400_000;
@@ -103,7 +104,7 @@ export const COMMON = group({
   batch_wait: optional(
     duration({
       title: "Wait for company",
-      help: "How long an event may wait for a batch to fill.",
+      help: BATCH_WAIT_HELP,
     }, { most: DAY_MS }),
   ),
   timeout: optional(
@@ -115,7 +116,8 @@ export const COMMON = group({
   enabled: withDefault(
     toggle({
       title: "Enabled",
-      help: "Only the value at the first start.",
+      help:
+        "Read at each start. `false`: nothing is sent; events wait and are kept. Switched on again, it sends them, save those older than `HECATE_EXPIRE`.",
     }),
     "true",
   ),

@@ -20,6 +20,10 @@ const YEAR_MS = 366 * DAY_MS;
 /** Where events are kept unless said otherwise. On Deno Deploy there is no default: the platform's own store. */
 export const DEFAULT_KV = "data/hecate.kv";
 
+/** What waiting for company does, for the relay's default and each connector's own. */
+export const BATCH_WAIT_HELP =
+  "Accepted, but without effect in this release: an event goes at once, together with all that came while the batch before it was in flight.";
+
 /** Keys in lower case; `HECATE_<KEY>` in the environment. */
 export const RELAY = group({
   host: withDefault(
@@ -101,7 +105,7 @@ export const RELAY = group({
   batch_wait: withDefault(
     duration({
       title: "Wait for company",
-      help: "How long an event may wait for a batch to fill.",
+      help: BATCH_WAIT_HELP,
     }, { most: DAY_MS }),
     "5s",
   ),

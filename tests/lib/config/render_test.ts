@@ -19,3 +19,13 @@ Deno.test("renderConfiguration() names every variable of the interface that this
     ]
   ) assert.ok(text.includes(`\`${name}\``), name);
 });
+
+Deno.test("renderConfiguration() says what this release does with ENABLED and BATCH_WAIT", () => {
+  const { text } = configurationPage();
+  const row = (name: string) =>
+    text.split("\n").find((line) => line.startsWith(`| \`${name}\` |`)) ?? "";
+  assert.match(row("<PREFIX>_ENABLED"), /each start.*events wait and are kept/);
+  for (const name of ["HECATE_BATCH_WAIT", "<PREFIX>_BATCH_WAIT"]) {
+    assert.match(row(name), /without effect.*goes at once/, name);
+  }
+});
