@@ -80,7 +80,7 @@ export const COMMON = group({
     proxyAddress({
       title: "Proxy",
       help:
-        "`http://host:port`, or `none`. Absent: `HTTPS_PROXY` and `NO_PROXY` as usual, never for loopback.",
+        "`http://host:port`, or `none`. Absent: `HTTPS_PROXY` (of the same form) and `NO_PROXY` (names, domains, IPv4 networks), never for loopback.",
     }),
   ),
   gzip: optional(

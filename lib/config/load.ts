@@ -77,12 +77,14 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
     faults.push(`${name}: ${sentence}`);
 
   const relay = loadRelay(source, secrets, fault);
+  const proxies = environmentProxy(env);
   const connectors: ConfiguredConnector[] = [];
   for (const type of types) {
     const configured = loadConnector(type, source, relay, {
       fault,
       warn: (warning) => warnings.push(warning),
       secrets,
+      proxyFor: proxies.proxyFor,
     });
     if (configured !== undefined) connectors.push(configured);
   }
@@ -95,6 +97,8 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
       ...settingsOf(COMMON, type.prefix),
     ]),
   ].map((setting) => setting.name));
+  if (connectors.length > 0) warnings.push(...proxies.warnings);
+  secrets.push(proxies.password);
   warnings.push(
     ...kubernetesWarning(env, known),
     ...LATER.filter((name) => env[name])
@@ -108,8 +112,6 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
     ),
   );
   if (faults.length > 0 || relay === undefined) return { ok: false, faults };
-  const proxy = URL.parse(env["HTTPS_PROXY"] || env["https_proxy"] || "");
-  if (proxy?.password) secrets.push(percentDecoded(proxy.password));
   return {
     ok: true,
     relay,
@@ -152,13 +154,14 @@ function loadConnector(
   type: ConnectorType,
   { env, readFile }: ConfigurationSource,
   relay: RelaySettings | undefined,
-  report: {
+  context: {
     readonly fault: (name: string, sentence: string) => void;
     readonly warn: (warning: string) => void;
     readonly secrets: string[];
+    readonly proxyFor: (url: URL) => URL | "none";
   },
 ): ConfiguredConnector | undefined {
-  const { fault, warn, secrets } = report;
+  const { fault, warn, secrets, proxyFor } = context;
   const group = groupOf(type);
   const own = settingsOf(group, type.prefix);
   const shared = settingsOf(COMMON, type.prefix);
@@ -220,7 +223,6 @@ function loadConnector(
   if (settled.proxy instanceof URL && settled.proxy.password !== "") {
     secrets.push(percentDecoded(settled.proxy.password));
   }
-  const proxyFor = environmentProxy(env);
   return {
     name: type.type,
     type,

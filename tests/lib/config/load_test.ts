@@ -282,10 +282,49 @@ Deno.test("loadConfiguration() gives each address its proxy", () => {
       "splunk.example.com:8088",
     ]
   ) assert.equal(targetOf({ ...proxy, NO_PROXY: exempt }), "none");
+  const address = { ...proxy, SPLUNK_HEC_URL: "https://10.1.255.7:8088" };
+  for (
+    const [exempt, isDirect] of [
+      ["10.0.0.0/8", true],
+      ["10.1.128.0/17", true],
+      ["10.1.255.7/32", true],
+      ["0.0.0.0/0", true],
+      ["10.1.0.0/17", false],
+      ["10.1.255.6/32", false],
+      ["192.168.0.0/16", false],
+      ["10.0.0.0/33", false],
+    ] as const
+  ) {
+    const chosen = targetOf({ ...address, NO_PROXY: exempt });
+    assert.equal(chosen === "none", isDirect, exempt);
+  }
+  assert.notEqual(targetOf({ ...proxy, NO_PROXY: "0.0.0.0/0" }), "none");
   for (const other of ["ample.com", "splunk.example.com:443", "10.0.0.1"]) {
     assert.notEqual(targetOf({ ...proxy, NO_PROXY: other }), "none");
   }
   const local = { SPLUNK_HEC_URL: "https://127.0.0.1:8088" };
   assert.equal(targetOf({ ...proxy, ...local }), "none");
   assert.equal(targetOf({ ...proxy, SPLUNK_HEC_PROXY: "none" }), "none");
+});
+
+Deno.test("loadConfiguration() warns of a proxy setting that does nothing", () => {
+  const told = (env: Readonly<Record<string, string>>) =>
+    good({ ...SPLUNK, ...env }).warnings.join("\n");
+  for (const name of ["HTTPS_PROXY", "https_proxy"]) {
+    for (const value of ["https://u:s3cret@proxy.example", "proxy:3128", "x"]) {
+      const warning = told({ [name]: value });
+      assert.match(warning, new RegExp(`^${name} .* events go direct`));
+      assert.doesNotMatch(warning, /s3cret|\n/);
+    }
+  }
+  assert.equal(
+    good({ HTTPS_PROXY: "https://proxy.example" }).warnings[0],
+    undefined,
+  );
+  const proxy = { HTTPS_PROXY: "http://proxy.example:3128" };
+  assert.equal(told({ ...proxy, NO_PROXY: "10.0.0.0/8,.svc,::1" }), "");
+  assert.match(
+    told({ ...proxy, NO_PROXY: "10.0.0.0/8 fd00::/8,10.0.0.0/33" }),
+    /^NO_PROXY: fd00::\/8, 10\.0\.0\.0\/33 means nothing/,
+  );
 });
