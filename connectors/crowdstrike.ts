@@ -17,11 +17,8 @@ import type {
   Outcome,
   TypeLimits,
 } from "../lib/connector.ts";
-import {
-  classifyStatus,
-  type HttpReply,
-  words,
-} from "../lib/delivery/http_sink.ts";
+import type { HttpReply } from "../lib/delivery/http_exchange.ts";
+import { classifyStatus, words } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import { HOST, SOURCE, SOURCETYPE } from "../lib/json/spans.ts";
 import {

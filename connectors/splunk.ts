@@ -19,10 +19,10 @@ import type {
   TypeLimits,
 } from "../lib/connector.ts";
 import { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
+import type { HttpReply } from "../lib/delivery/http_exchange.ts";
 import {
   classifyStatus,
   held,
-  type HttpReply,
   retryAfter,
   words,
 } from "../lib/delivery/http_sink.ts";

@@ -8,9 +8,11 @@
 import type { ZodType } from "zod";
 import type { Clock } from "./clock.ts";
 import type { BatchBuffer } from "./delivery/batch_buffer.ts";
-import type { HttpTarget } from "./delivery/http_client.ts";
-import type { HttpExchange } from "./delivery/http_sink.ts";
-import type { TlsSettings } from "./delivery/tls.ts";
+import type {
+  HttpExchange,
+  HttpTarget,
+  TlsSettings,
+} from "./delivery/http_exchange.ts";
 import type { EventRun } from "./event.ts";
 
 /** A fault that passes by itself: the place is kept and the attempt repeated with backoff. */
@@ -122,11 +124,11 @@ export interface CommonSettings {
   readonly batchEvents: number;
   /** Absent: the type's own default. */
   readonly batchBytes?: number;
-  /** How long a batch may wait for company, in milliseconds. */
+  /** How long a batch may wait for company, in milliseconds. Nothing reads it while there is one batch in flight. */
   readonly batchWait: number;
   /** One attempt, in milliseconds. */
   readonly timeout: number;
-  /** The value at the first start only. */
+  /** Read at each start; off: nothing is sent, events wait and are kept. */
   readonly enabled: boolean;
   /** Where a connector without a place begins. */
   readonly startFrom: "newest" | "oldest";

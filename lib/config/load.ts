@@ -207,7 +207,7 @@ function loadConnector(
     (key, sentence) => fault(nameOf(shared, key), sentence),
   );
   if (!complete || known === undefined) return undefined;
-  if (!settled.tls.verify) {
+  if (!settled.tls.verify && settled.tls.pin === undefined) {
     warn(
       `${type.prefix}_TLS_VERIFY is off: anybody in between can read the events and the token. ${type.prefix}_TLS_CA_BUNDLE or ${type.prefix}_TLS_PIN is better.`,
     );

@@ -5,16 +5,19 @@
 
 import { type Clock, systemClock } from "../clock.ts";
 import { Attempt } from "./attempt.ts";
-import { portOf, type TlsSettings } from "./dial_plan.ts";
+import { portOf } from "./dial_plan.ts";
 import { Connection } from "./http_connection.ts";
+import type {
+  HttpExchange,
+  HttpReply,
+  HttpRequest,
+  HttpTarget,
+} from "./http_exchange.ts";
 import { type HeadFrame, requestHead } from "./http_head.ts";
 import { proxyAuthorization } from "./proxy.ts";
 import { type Dial, dialer } from "./tls.ts";
 import type { Sockets } from "./tls_native.ts";
 import { type Place, transportFault } from "./transport_fault.ts";
-
-export { TransportError } from "./transport_error.ts";
-export type { TlsSettings } from "./dial_plan.ts";
 
 /** Milliseconds for address, connection, proxy and TLS together (destinations §0.5). */
 const CONNECT_TIMEOUT = 10_000;
@@ -22,50 +25,6 @@ const CONNECT_TIMEOUT = 10_000;
 const MAX_REPLY_BYTES = 1_048_576;
 /** Milliseconds that a kept connection lay idle before its close after a whole request is taken for a close while idle. */
 const IDLE_CLOSE_AFTER = 1_000;
-
-/** Where requests go and how the connection is opened. */
-export interface HttpTarget {
-  /** `http:` or `https:`; its path and query are the default of a request's `path`. User and password are ignored. */
-  readonly url: URL;
-  readonly tls: TlsSettings;
-  /** `http:` proxy, credentials in its userinfo; absent or "none": a direct connection. */
-  readonly proxy?: URL | "none";
-  /** Milliseconds for one attempt, from the call to the reply's last byte, connecting included. */
-  readonly timeout: number;
-  /** Milliseconds for address, connection, proxy and TLS together; 10 s unless given. */
-  readonly connectTimeout?: number;
-  /** Bytes of a reply's body that are kept; 1 MiB unless given. */
-  readonly maxReplyBytes?: number;
-}
-
-/** One request. `Host`, `Content-Length` and (unless given) `User-Agent` are the client's. */
-export interface HttpRequest {
-  readonly method: string;
-  /** Path and query as they go on the wire; the URL's own unless given. */
-  readonly path?: string;
-  readonly headers: readonly (readonly [string, string])[];
-  /** Not copied when large: must not change until `send` has settled. Empty for none. */
-  readonly body: Uint8Array;
-}
-
-/** A complete reply. Bodies of 2xx are whole; those of other statuses may end at `maxReplyBytes`. */
-export interface HttpReply {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Uint8Array;
-  /** The body as UTF-8, U+FFFD for what is none. */
-  text(): string;
-}
-
-/** Requests to one target over one kept connection (a second one only while requests overlap). */
-export interface HttpExchange extends AsyncDisposable {
-  /**
-   * One attempt. A request on a kept connection that the server had closed while it lay idle goes once more on a new
-   * one; nothing else is ever repeated.
-   * @throws {TransportError} when no whole reply came; the signal's reason when it aborted.
-   */
-  send(request: HttpRequest, signal: AbortSignal): Promise<HttpReply>;
-}
 
 /** What the client takes from outside. */
 export interface HttpNet {
@@ -85,23 +44,6 @@ export function openHttp(
   net: HttpNet = { clock: systemClock },
 ): HttpExchange {
   return new Exchange(target, net);
-}
-
-/** What an operator must be told about a target's transport, for as long as it is so. */
-export function transportWarnings({ url, tls }: HttpTarget): readonly string[] {
-  const warnings: string[] = [];
-  if (url.protocol === "https:" && !tls.verify && tls.pin === undefined) {
-    warnings.push(
-      `TLS verification is off for ${url.host}: whoever answers there gets the token and the events. Give its CA (tls_ca_bundle) or pin its certificate (tls_pin).`,
-    );
-  }
-  const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol === "http:" && !isLoopback) {
-    warnings.push(
-      `${url.host} is called over plain HTTP: the token and the events can be read on the way. Use https://.`,
-    );
-  }
-  return warnings;
 }
 
 class Exchange implements HttpExchange {

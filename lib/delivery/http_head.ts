@@ -1,6 +1,6 @@
 /** The head of a request as bytes, safe against what a setting or an event could smuggle into it. */
 
-import type { HttpRequest } from "./http_client.ts";
+import type { HttpRequest } from "./http_exchange.ts";
 import { TransportError } from "./transport_error.ts";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -3,7 +3,7 @@
  * chunk extensions together by `MAX_HEAD_BYTES`, the body by the caller. What is no HTTP is said at the first wrong byte.
  */
 
-import type { HttpReply } from "./http_client.ts";
+import type { HttpReply } from "./http_exchange.ts";
 import { MalformedReply, ReplyHead } from "./reply_head.ts";
 import { TransportError } from "./transport_error.ts";
 

@@ -2,10 +2,8 @@
 
 import { gzipSync } from "node:zlib";
 import type { Outcome, SetupReason } from "../connector.ts";
-import type { HttpReply } from "./http_client.ts";
+import type { HttpReply } from "./http_exchange.ts";
 import { isWeather, type TransportError } from "./transport_error.ts";
-
-export type { HttpExchange, HttpReply, HttpRequest } from "./http_client.ts";
 
 /** Bodies up to this many bytes go as they are. */
 export const GZIP_ABOVE_BYTES = 1024;

@@ -20,14 +20,14 @@ import {
 } from "../json/spans.ts";
 import { redactor } from "../secrets.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
-import type { HttpExchange, HttpReply } from "./http_client.ts";
-import { TransportError } from "./http_client.ts";
+import type { HttpExchange, HttpReply } from "./http_exchange.ts";
 import {
   gzip,
   GZIP_ABOVE_BYTES,
   transportOutcome,
   wantsHttps,
 } from "./http_sink.ts";
+import { TransportError } from "./transport_error.ts";
 
 /** What stands between events that are lines or objects on lines. */
 export const LINE_FEED = Uint8Array.of(0x0a);

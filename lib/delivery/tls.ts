@@ -8,14 +8,12 @@
  * `node:tls` of Deno before 2.9 is never used: it checks no host name.
  */
 
-import { type DialPlan, dialPlan, type TlsSettings } from "./dial_plan.ts";
-import type { HttpTarget } from "./http_client.ts";
+import { type DialPlan, dialPlan } from "./dial_plan.ts";
+import type { HttpTarget, TlsSettings } from "./http_exchange.ts";
 import { delayedTls, nativeTls, plainTcp, type Sockets } from "./tls_native.ts";
 import { dialNodeTls } from "./tls_node.ts";
 import { texts } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
-
-export type { TlsSettings } from "./dial_plan.ts";
 
 /** Opens one connection, TLS done and certificate judged. The signal closes what is half open. */
 export type Dial = (signal: AbortSignal) => Promise<Wire>;

@@ -10,7 +10,8 @@ import { Agent, request as nodeRequest } from "node:http";
 import { cpuUsage } from "node:process";
 import { gzipSync } from "node:zlib";
 import { systemClock } from "../../lib/clock.ts";
-import { openHttp, type TlsSettings } from "../../lib/delivery/http_client.ts";
+import { openHttp } from "../../lib/delivery/http_client.ts";
+import type { TlsSettings } from "../../lib/delivery/http_exchange.ts";
 import { makeCertificates } from "../support/certificates.ts";
 
 const ROUNDS = 5;

@@ -174,6 +174,11 @@ Deno.test("loadConfiguration() warns of unknown names, plain http and no verific
   assert.match(text, /^SPLUNK_HEC_IDNEX .* Did you mean SPLUNK_HEC_INDEX\?$/m);
   assert.match(text, /^HECATE_PROT .* Did you mean HECATE_PORT\?$/m);
   assert.match(text, /^HECATE_SHARDS comes with a later release/m);
+  const pinned = {
+    SPLUNK_HEC_TLS_VERIFY: "no",
+    SPLUNK_HEC_TLS_PIN: "ab".repeat(32),
+  };
+  assert.deepEqual(good({ ...SPLUNK, ...pinned }).warnings, []);
   for (const host of ["127.0.0.1:1", "localhost", "[::1]"]) {
     const env = { ...SPLUNK, SPLUNK_HEC_URL: `http://${host}` };
     assert.deepEqual(good(env).warnings, []);

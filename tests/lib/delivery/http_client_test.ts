@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../lib/clock.ts";
-import {
-  type HttpExchange,
-  type HttpReply,
-  type HttpRequest,
-  type HttpTarget,
-  openHttp,
-  transportWarnings,
-} from "../../../lib/delivery/http_client.ts";
+import { openHttp } from "../../../lib/delivery/http_client.ts";
+import type {
+  HttpExchange,
+  HttpReply,
+  HttpRequest,
+  HttpTarget,
+} from "../../../lib/delivery/http_exchange.ts";
 import { proxyAuthorization } from "../../../lib/delivery/proxy.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
@@ -489,15 +488,4 @@ Deno.test("proxyAuthorization() takes a malformed % for itself", () => {
   assert.equal(line("http://u:x%zz@proxy:1"), basic("u:x%zz"));
   assert.equal(line("http://u%40:%ff%20@proxy:1"), basic("u@:%ff%20"));
   assert.equal(line("http://proxy:1"), "");
-});
-
-Deno.test("transportWarnings() names verification off and plain HTTP to a far host", () => {
-  const warn = (url: string, tls: HttpTarget["tls"]) =>
-    transportWarnings({ url: new URL(url), tls, timeout: 1 }).length;
-  assert.equal(warn("https://siem/", { verify: true }), 0);
-  assert.equal(warn("https://siem/", { verify: false }), 1);
-  assert.equal(warn("https://siem/", { verify: false, pin: "a" }), 0);
-  assert.equal(warn("http://siem/", { verify: true }), 1);
-  assert.equal(warn("http://localhost:8088/", { verify: true }), 0);
-  assert.equal(warn("http://[::1]:8088/", { verify: false }), 0);
 });

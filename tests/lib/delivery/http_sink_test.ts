@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import type { Outcome } from "../../../lib/connector.ts";
-import type { HttpReply } from "../../../lib/delivery/http_client.ts";
+import type { HttpReply } from "../../../lib/delivery/http_exchange.ts";
 import {
   classifyStatus,
   gzip,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer, type TLSSocket } from "node:tls";
 import { systemClock } from "../../../lib/clock.ts";
-import {
-  type HttpTarget,
-  openHttp,
-  type TlsSettings,
-} from "../../../lib/delivery/http_client.ts";
+import { openHttp } from "../../../lib/delivery/http_client.ts";
+import type {
+  HttpTarget,
+  TlsSettings,
+} from "../../../lib/delivery/http_exchange.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
 import {
   type Certificates,
