@@ -18,7 +18,7 @@ import type {
   TypeLimits,
 } from "../lib/connector.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus, words } from "../lib/delivery/http_sink.ts";
+import { classifyStatus } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import { HOST, SOURCE, SOURCETYPE } from "../lib/json/spans.ts";
 import {
@@ -172,19 +172,6 @@ function judge(reply: HttpReply, now: number): Outcome {
   }
 }
 
-/** An empty body brings no event; whatever is not a refusal of the key has taken it. */
-function judgeEmpty(reply: HttpReply, now: number) {
-  const outcome = judge(reply, now);
-  if (outcome.kind === "delivered" || reply.status === 400) {
-    return { ok: true, detail: "The key was accepted. No event was sent." };
-  }
-  const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
-  return {
-    ok: false,
-    detail: `${reply.status}: ${words(reply)}.${help}`,
-  };
-}
-
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** CrowdStrike NG-SIEM. */
@@ -214,7 +201,7 @@ export const crowdstrike: ConnectorType<CrowdstrikeSettings> = {
       gzip: context.common.gzip ?? false,
       fill: (view, into) => body.fill(view, into),
       judge: (reply) => judge(reply, clock.now()),
-      judgeEmpty: (reply) => judgeEmpty(reply, clock.now()),
+      isNoData: (reply) => reply.status === 400,
     }, context);
   },
 };

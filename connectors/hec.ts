@@ -17,7 +17,7 @@ import type {
   TypeLimits,
 } from "../lib/connector.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus, words } from "../lib/delivery/http_sink.ts";
+import { classifyStatus } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import { HOST, INDEX, SOURCE, SOURCETYPE } from "../lib/json/spans.ts";
 import {
@@ -133,18 +133,6 @@ function judge(reply: HttpReply, now: number, prefix: string): Outcome {
   return outcome;
 }
 
-/** An empty body brings no event; a 400 to it means that the token was looked at first and was good. */
-function judgeEmpty(reply: HttpReply, outcome: Outcome) {
-  if (outcome.kind === "delivered" || reply.status === 400) {
-    return { ok: true, detail: "The token was accepted. No event was sent." };
-  }
-  const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
-  return {
-    ok: false,
-    detail: `${reply.status}: ${words(reply)}.${help}`,
-  };
-}
-
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Generic HEC exporter. */
@@ -156,8 +144,6 @@ export const hec: ConnectorType<HecSettings> = {
   settings,
   open(settings: HecSettings, context: ConnectorContext) {
     const body = bodyOf(settings, context.hostname);
-    const judgeReply = (reply: HttpReply) =>
-      judge(reply, context.clock.now(), settings.token_prefix.trim());
     return openPostSink({
       url: settings.url,
       limits: limitsOf(LIMITS, context.common),
@@ -165,8 +151,9 @@ export const hec: ConnectorType<HecSettings> = {
       secrets: [settings.token],
       gzip: context.common.gzip ?? false,
       fill: (view, into) => body.fill(view, into),
-      judge: judgeReply,
-      judgeEmpty: (reply) => judgeEmpty(reply, judgeReply(reply)),
+      judge: (reply) =>
+        judge(reply, context.clock.now(), settings.token_prefix.trim()),
+      isNoData: (reply) => reply.status === 400,
     }, context);
   },
 };

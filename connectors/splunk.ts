@@ -18,7 +18,7 @@ import type {
   Outcome,
   TypeLimits,
 } from "../lib/connector.ts";
-import { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
+import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
 import {
   classifyStatus,
@@ -324,19 +324,6 @@ function indexAt(batch: BatchBuffer, position: number): string {
   return end > start ? stringValue(batch.bytes, start, end) : "";
 }
 
-/** An empty body proves address and token and brings no event. */
-function judgeEmpty(reply: HttpReply, outcome: Outcome) {
-  const { code } = readAnswer(reply);
-  if (outcome.kind === "delivered" || reply.status === 400 && code === 5) {
-    return {
-      ok: true,
-      detail: "The collector knows the token. No event was sent.",
-    };
-  }
-  const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
-  return { ok: false, detail: `${said(reply)}.${help}` };
-}
-
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Splunk HEC. */
@@ -348,8 +335,6 @@ export const splunk: ConnectorType<SplunkSettings> = {
   settings,
   open(settings: SplunkSettings, context: ConnectorContext) {
     const body = envelope(settings, context.hostname);
-    const judgeReply = (reply: HttpReply, batch: BatchBuffer) =>
-      judge(reply, batch, settings.index, context.clock.now());
     return openPostSink({
       url: collectorUrl(settings.url),
       limits: limitsOf(LIMITS, context.common),
@@ -366,9 +351,9 @@ export const splunk: ConnectorType<SplunkSettings> = {
           (view.flags >> FIELDS_KIND_SHIFT & KIND_MASK) === OBJECT;
         (isMetric ? asItCame : body).fill(view, into);
       },
-      judge: judgeReply,
-      judgeEmpty: (reply) =>
-        judgeEmpty(reply, judgeReply(reply, new BatchBuffer(LIMITS))),
+      judge: (reply, batch) =>
+        judge(reply, batch, settings.index, context.clock.now()),
+      isNoData: (reply) => reply.status === 400 && readAnswer(reply).code === 5,
     }, context);
   },
 };

@@ -46,8 +46,8 @@ export interface PostWire {
   fill(view: EventView, into: BatchBuffer): void;
   /** The outcome of an answered attempt. */
   judge(reply: HttpReply, batch: BatchBuffer): Outcome;
-  /** What the answer to an empty body says of address and credential. */
-  judgeEmpty(reply: HttpReply): Pick<TestStep, "ok" | "detail">;
+  /** Whether a refusal of an empty body shows that the credential was looked at first and was good. */
+  isNoData(reply: HttpReply): boolean;
 }
 
 /** A type's limits with what the operator set. */
@@ -93,10 +93,9 @@ class PostSink implements Sink {
 
   async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
     const reply = await this.#send(batch.body(), signal);
-    if (reply instanceof TransportError) return transportOutcome(reply);
-    const isPlain = this.#wire.url.protocol === "http:";
-    return (isPlain ? wantsHttps(reply) : undefined) ??
-      this.#wire.judge(reply, batch);
+    return reply instanceof TransportError
+      ? transportOutcome(reply)
+      : this.#judge(reply, batch);
   }
 
   probe(signal: AbortSignal): Promise<Outcome> {
@@ -127,11 +126,34 @@ class PostSink implements Sink {
     }
     yield reply instanceof TransportError
       ? { name: failed, ok: false, ms, detail: reply.message }
-      : { name: failed, ms, ...this.#wire.judgeEmpty(reply) };
+      : { name: failed, ms, ...this.#judgeEmpty(reply) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#exchange[Symbol.asyncDispose]();
+  }
+
+  #judge(reply: HttpReply, batch: BatchBuffer): Outcome {
+    const isPlain = this.#wire.url.protocol === "http:";
+    return (isPlain ? wantsHttps(reply) : undefined) ??
+      this.#wire.judge(reply, batch);
+  }
+
+  /** An empty body proves address and credential and brings no event. */
+  #judgeEmpty(reply: HttpReply): Pick<TestStep, "ok" | "detail"> {
+    const outcome = this.#judge(reply, new BatchBuffer(this.limits));
+    if (
+      outcome.kind === "delivered" ||
+      outcome.kind === "split" && this.#wire.isNoData(reply)
+    ) {
+      return {
+        ok: true,
+        detail: "The credential was accepted. No event was sent.",
+      };
+    }
+    const said = "message" in outcome ? outcome.message : `${reply.status}`;
+    const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
+    return { ok: false, detail: `${said}.${help}` };
   }
 
   async #send(

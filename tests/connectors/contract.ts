@@ -33,6 +33,11 @@ export interface ContractSubject {
 /** The credential; no message may hold it. */
 export const SECRET = "S3cr3t-t0ken-0123456789";
 
+/** What Go's https servers answer to http, the whole of it. */
+const PAGE = "Client sent an HTTP request to an HTTPS server.\n";
+const HTTPS_PORT =
+  `HTTP/1.1 400 Bad Request\r\nContent-Length: ${PAGE.length}\r\n\r\n${PAGE}`;
+
 /** Text that must come out as it went in. */
 const HOSTILE = [
   '{"a":"\\u0000\\"\\\\ \\ud83d\\ude00 </script>\\n"}',
@@ -108,18 +113,15 @@ export function runContract(
   Deno.test(
     name("only an https port's own error page is one, no event that quotes it"),
     async () => {
-      const page = "Client sent an HTTP request to an HTTPS server.\n";
       const verdictOn = async (reply: string) =>
         (await delivered(type, subject, always(reply), five)).outcome.kind;
       assert.equal(
-        await verdictOn(
-          `HTTP/1.1 400 Bad Request\r\nContent-Length: ${page.length}\r\n\r\n${page}`,
-        ),
+        await verdictOn(HTTPS_PORT),
         "held",
       );
-      const quoted = { text: "Invalid event", event: page };
+      const quoted = { text: "Invalid event", event: PAGE };
       assert.equal(await verdictOn(answer(400, quoted)), "split");
-      assert.equal(await verdictOn(answer(400, `no: ${page}`)), "split");
+      assert.equal(await verdictOn(answer(400, `no: ${PAGE}`)), "split");
     },
   );
 
@@ -372,6 +374,7 @@ export function runContract(
         "connection true",
         "login true",
       ]);
+      assert.deepEqual((await steps(HTTPS_PORT)).at(-1), "login false");
       assert.deepEqual(await steps(answer(403, echo)), [
         "address true",
         "connection true",
