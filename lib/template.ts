@@ -28,7 +28,7 @@ import {
   SOURCETYPE,
   TIME,
 } from "./json/spans.ts";
-import { writeJsonString, writeTextAsJson } from "./json/strings.ts";
+import { writeTextAsJson } from "./json/strings.ts";
 
 const QUOTE = 0x22;
 
@@ -50,13 +50,12 @@ const LITERAL = 0,
   EVENT_JSON = 1,
   EVENT_LINE = 2,
   EVENT_TEXT_LINE = 3,
-  EVENT_STRING = 4,
-  MEMBER = 5,
-  SECONDS = 6,
-  EPOCH_SECONDS = 7,
-  RECEIVED_MS = 8;
+  MEMBER = 4,
+  SECONDS = 5,
+  EPOCH_SECONDS = 6,
+  RECEIVED_MS = 7;
 
-type Op = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+type Op = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 /** A place in a template that each event fills. */
 export interface Slot {
@@ -76,9 +75,6 @@ export const eventLine: Slot = { op: EVENT_LINE };
 
 /** As `eventLine`, but a line of text stays that text. */
 export const eventTextLine: Slot = { op: EVENT_TEXT_LINE };
-
-/** The event's text as one JSON string: an object's JSON escaped, a line of text quoted. */
-export const eventAsString: Slot = { op: EVENT_STRING };
 
 /**
  * When it happened, in seconds: the envelope's own digits (quotes included), else an OCSF event's time with its point
@@ -112,11 +108,6 @@ const KEYS: Readonly<Record<TextMember, string>> = {
   [SOURCETYPE]: "sourcetype",
   [INDEX]: "index",
 };
-
-/** A member's JSON as the producer gave it, else the fallback as a JSON string. */
-export function member(which: TextMember, fallback: string): Slot {
-  return { op: MEMBER, member: which, fallback: JSON.stringify(fallback) };
-}
 
 /** `,"<key>":<value>`: the producer's value, else the fallback's; nothing when both are absent or empty. */
 export function optional(which: TextMember, fallback = ""): Slot {
@@ -171,9 +162,6 @@ export class Template {
         case EVENT_TEXT_LINE:
           if (view.flags & MULTILINE) writeOneLine(view, EVENT, into);
           else writeSpan(view, EVENT, into);
-          break;
-        case EVENT_STRING:
-          writeEventString(view, into);
           break;
         case MEMBER: {
           const which = this.#members[step] as Member;
@@ -234,18 +222,12 @@ function writeOneLine(
 }
 
 function writeEvent(view: EventView, into: GrowingBytes): void {
-  if (view.isRaw) writeEventString(view, into);
-  else writeSpan(view, EVENT, into);
-}
-
-function writeEventString(view: EventView, into: GrowingBytes): void {
+  if (!view.isRaw) return writeSpan(view, EVENT, into);
   const start = view.start(EVENT), end = view.end(EVENT);
   into.room(ESCAPED * (end - start) + 2);
   const out = into.bytes;
   out[into.length++] = QUOTE;
-  into.length = view.isRaw
-    ? writeTextAsJson(view.bytes, start, end, out, into.length)
-    : writeJsonString(view.bytes, start, end, out, into.length);
+  into.length = writeTextAsJson(view.bytes, start, end, out, into.length);
   out[into.length++] = QUOTE;
 }
 

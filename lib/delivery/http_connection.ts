@@ -6,7 +6,7 @@ import { type Wire, writeAll } from "./wire.ts";
 
 const READ_BYTES = 65_536;
 /** A request up to this many bytes goes out in one write; the body of a larger one is not copied. */
-export const JOIN_BYTES = 32_768;
+const JOIN_BYTES = 32_768;
 
 /** Milliseconds that a server gets to read the rest of a request that it has answered. */
 const SEND_GRACE = 1_000;

@@ -30,7 +30,7 @@ import {
 import { TransportError } from "./transport_error.ts";
 
 /** What stands between events that are lines or objects on lines. */
-export const LINE_FEED = Uint8Array.of(0x0a);
+const LINE_FEED = Uint8Array.of(0x0a);
 
 /** What a type says about its requests. */
 export interface PostWire {
