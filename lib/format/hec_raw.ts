@@ -1,37 +1,57 @@
 /** `/raw` bodies: one event a line (interface §18). */
 
+import type { SliceLimits } from "../json/scanner.ts";
 import { ENVELOPE, EVENT, FLAGS, RAW, type SpanTable } from "../json/spans.ts";
 
 const LF = 0x0a, CR = 0x0d;
 
 /**
- * Appends a row for each line. LF and CRLF end a line, a CR elsewhere is text; a line of blanks is none. A line above
- * `maxEvent` bytes ends the work. With `isCut`, what follows the last line end is a piece of a line and left out.
- * @returns the number of the line that was too large, counted as events; undefined when there is none
+ * Finds the lines of a body, in slices. LF and CRLF end a line, a CR elsewhere is text; a line of blanks is none. A line
+ * above `maxEvent` bytes ends the work. With `isCut`, what follows the last line end is a piece of a line and left out.
  */
-export function splitLines(
-  bytes: Uint8Array,
-  out: SpanTable,
-  options: { readonly maxEvent: number; readonly isCut?: boolean },
-): number | undefined {
-  const { maxEvent, isCut = false } = options;
-  const length = bytes.length;
-  for (let start = 0; start < length;) {
-    const found = bytes.indexOf(LF, start);
-    if (found < 0 && isCut) return undefined;
-    let end = found < 0 ? length : found;
-    const next = end + 1;
-    if (found >= 0 && end > start && bytes[end - 1] === CR) end--;
-    if (!isBlankLine(bytes, start, end)) {
-      if (end - start > maxEvent) return out.count;
-      const at = out.add();
-      out.words[at + ENVELOPE] = out.words[at + EVENT] = start;
-      out.words[at + ENVELOPE + 1] = out.words[at + EVENT + 1] = end;
-      out.words[at + FLAGS] = RAW;
-    }
-    start = next;
+export class LineScanner {
+  readonly #bytes: Uint8Array;
+  readonly #maxEvent: number;
+  readonly #length: number;
+  #at = 0;
+
+  constructor(
+    bytes: Uint8Array,
+    options: { readonly maxEvent: number; readonly isCut: boolean },
+  ) {
+    this.#bytes = bytes;
+    this.#maxEvent = options.maxEvent;
+    this.#length = options.isCut ? bytes.lastIndexOf(LF) + 1 : bytes.length;
   }
-  return undefined;
+
+  /** Nothing follows. */
+  get isDone(): boolean {
+    return this.#at >= this.#length;
+  }
+
+  /** Appends a row for each line of the next slice; false when the line behind them is too large. */
+  scan(out: SpanTable, limits: SliceLimits): boolean {
+    const bytes = this.#bytes, length = this.#length;
+    let start = this.#at;
+    const stop = Math.min(length, start + limits.bytes);
+    const full = out.count + limits.rows;
+    while (start < stop && out.count < full) {
+      const found = bytes.indexOf(LF, start);
+      let end = found < 0 ? length : found;
+      const next = end + 1;
+      if (found >= 0 && end > start && bytes[end - 1] === CR) end--;
+      if (!isBlankLine(bytes, start, end)) {
+        if (end - start > this.#maxEvent) return false;
+        const at = out.add();
+        out.words[at + ENVELOPE] = out.words[at + EVENT] = start;
+        out.words[at + ENVELOPE + 1] = out.words[at + EVENT + 1] = end;
+        out.words[at + FLAGS] = RAW;
+      }
+      start = next;
+    }
+    this.#at = start;
+    return true;
+  }
 }
 
 function isBlankLine(bytes: Uint8Array, start: number, end: number): boolean {

@@ -24,54 +24,87 @@ const COMMA = 0x2c,
   LEFT_BRACKET = 0x5b,
   RIGHT_BRACKET = 0x5d;
 
+/** Where a slice of a body ends, at the latest: behind the value that reaches one of them. */
+export interface SliceLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+const NO_LIMITS: SliceLimits = { rows: Infinity, bytes: Infinity };
+
 /**
  * Appends to `out` a row for each complete top-level value, an element of a top-level array each for itself, up to
- * the end or the first fault. Takes RFC 8259 in strict UTF-8 without a byte order mark, at any depth. Called once per
- * request, with the whole body: a body that came in pieces is joined first.
+ * the end or the first fault. Takes RFC 8259 in strict UTF-8 without a byte order mark, at any depth. Called with the
+ * whole body: a body that came in pieces is joined first.
  */
 export function scanBody(
   bytes: Uint8Array,
   out: SpanTable,
 ): ScanFault | undefined {
-  const grammar = new Grammar(bytes);
-  const length = bytes.length;
-  const before = out.count;
-  let inArray = false;
-  let at = grammar.space(0);
-  while (at < length) {
-    if (!inArray && bytes[at] === LEFT_BRACKET) {
-      at = grammar.space(at + 1);
-      if (at < length && bytes[at] === RIGHT_BRACKET) {
+  return new BodyScanner(bytes).scan(out, NO_LIMITS);
+}
+
+/** The same in slices, so that a body of millions of values needs no row for each at once, nor all the time at once. */
+export class BodyScanner {
+  readonly #grammar: Grammar;
+  #at: number;
+  #inArray = false;
+  /** Values before the slice. */
+  #index = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#grammar = new Grammar(bytes);
+    this.#at = this.#grammar.space(0);
+  }
+
+  /** Nothing follows: the body's end or its first fault was met. */
+  get isDone(): boolean {
+    return this.#at === FAULT || this.#at >= this.#grammar.bytes.length;
+  }
+
+  /** Appends the next slice's rows. A fault counts values from the body's first; after it, do not call again. */
+  scan(out: SpanTable, limits: SliceLimits): ScanFault | undefined {
+    const grammar = this.#grammar, bytes = grammar.bytes;
+    const length = bytes.length;
+    const before = out.count;
+    let at = this.#at, inArray = this.#inArray;
+    const stop = Math.min(length, at + limits.bytes);
+    const full = before + limits.rows;
+    while (at < stop && out.count < full) {
+      if (!inArray && bytes[at] === LEFT_BRACKET) {
         at = grammar.space(at + 1);
-        continue;
+        if (at < length && bytes[at] === RIGHT_BRACKET) {
+          at = grammar.space(at + 1);
+          continue;
+        }
+        inArray = true;
       }
-      inArray = true;
+      const row = out.add();
+      at = scanEnvelope(grammar, at, out.words, row);
+      if (at < 0) {
+        out.count--;
+        break;
+      }
+      at = grammar.space(at);
+      if (!inArray) continue;
+      const next = at < length ? bytes[at] : undefined;
+      if (next === COMMA) {
+        // What follows must be a value: a comma may not be the last.
+        at = grammar.space(at + 1);
+      } else if (next === RIGHT_BRACKET) {
+        inArray = false;
+        at = grammar.space(at + 1);
+      } else {
+        at = grammar.fault(at, "unexpected byte");
+        break;
+      }
     }
-    const row = out.add();
-    at = scanEnvelope(grammar, at, out.words, row);
-    if (at < 0) {
-      out.count--;
-      break;
-    }
-    at = grammar.space(at);
-    if (!inArray) continue;
-    const next = at < length ? bytes[at] : undefined;
-    if (next === COMMA) {
-      // What follows must be a value: a comma may not be the last.
-      at = grammar.space(at + 1);
-    } else if (next === RIGHT_BRACKET) {
-      inArray = false;
-      at = grammar.space(at + 1);
-    } else {
-      at = grammar.fault(at, "unexpected byte");
-      break;
-    }
+    if (at >= length && inArray) at = grammar.fault(length, "unexpected end");
+    this.#at = at;
+    this.#inArray = inArray;
+    this.#index += out.count - before;
+    return at === FAULT ? faultOf(grammar, this.#index) : undefined;
   }
-  if (at !== FAULT) {
-    if (!inArray) return undefined;
-    grammar.fault(length, "unexpected end");
-  }
-  return faultOf(grammar, out.count - before);
 }
 
 /** Whether `bytes` are one JSON text (RFC 8259, strict UTF-8, no byte order mark); undefined when they are. */

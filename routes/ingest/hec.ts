@@ -3,23 +3,25 @@
  * leaves open are in docs/hec.md. The hot path makes no object per event and no timer per request.
  */
 
+import { setImmediate } from "node:timers";
 import type { Clock } from "../../lib/clock.ts";
-import {
-  isUsableTime,
-  type Judgement,
-  judgeRows,
-} from "../../lib/format/hec.ts";
+import type { Judgement } from "../../lib/format/hec.ts";
 import { type Code, REPLIES, replyBody } from "../../lib/format/hec_codes.ts";
-import { splitLines } from "../../lib/format/hec_raw.ts";
-import { scanBody } from "../../lib/json/scanner.ts";
+import {
+  EventSlices,
+  LineSlices,
+  sliceLimits,
+  type Slices,
+} from "../../lib/format/hec_slices.ts";
 import { ROW, SpanTable } from "../../lib/json/spans.ts";
-import type { Defaults } from "../../lib/log/intake.ts";
+import type { Intake, Kept } from "../../lib/log/intake.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Face, IngestToken } from "../../lib/tokens.ts";
 import { admitProducer } from "../auth.ts";
 import { type BodyLimits, BodyReader } from "./body.ts";
 import type { BodyPatience } from "./deadlines.ts";
+import { defaultsOf, judgeDefaults } from "./defaults.ts";
 import {
   type Answer,
   answerFor,
@@ -33,8 +35,9 @@ import type { HecRoute } from "./hec_route.ts";
 import { Refusals } from "./refusals.ts";
 
 const POSTED = "POST,OPTIONS", LOOKED_AT = "GET,HEAD,OPTIONS";
-/** Span tables kept for the next requests, and the largest that is: 4 MiB. */
-const MAX_TABLES = 64, MAX_TABLE_ROWS = 58_254;
+/** Span tables kept for the next requests, and the largest that is: 576 KiB. */
+const MAX_TABLES = 64, MAX_TABLE_ROWS = 8_192;
+const NO_DATA: Judgement = { good: 0, code: 5, unknown: 0 };
 
 /** Sizes in bytes. */
 export interface HecLimits extends BodyLimits {
@@ -60,6 +63,8 @@ export class HecIntake {
   readonly #bodies: BodyReader;
   readonly #refusals: Refusals;
   readonly #tables: SpanTable[] = [];
+  /** Bodies whose rows are in memory. */
+  #bodiesInWork = 0;
 
   constructor(deps: HecDeps) {
     this.#deps = deps;
@@ -139,20 +144,25 @@ export class HecIntake {
     // Before the body: what cannot be kept need not be read.
     if (this.#deps.log.full || !this.#deps.accepts()) return busy();
     const defaults = defaultsOf(entry.token, parameters);
+    const unusable = judgeDefaults(endpoint, entry.token, defaults);
+    if (unusable !== undefined) return unusable;
     const body = await this.#bodies.read(request);
     if (!("held" in body)) return refuseBody(body.kind, entry.face);
-    const table = this.#tables.pop() ?? new SpanTable();
+    const { maxEvent } = this.#deps.limits;
+    const { indexes } = entry.token;
+    const { index } = defaults;
+    const { bytes } = body;
     try {
-      const isCut = body.kind !== "whole";
-      const judged = endpoint === "event"
-        ? this.#judgeEvents(body.bytes, table, { ...entry, defaults, isCut })
-        : this.#judgeLines(body.bytes, table, { ...entry, defaults, isCut });
-      this.unknownMembers += judged.unknown;
-      const kept = judged.good === 0 ? undefined : await this.#deps.log.append({
-        bytes: body.bytes,
-        spans: table,
-        from: 0,
-        to: judged.good,
+      const slices: Slices = endpoint === "event"
+        ? new EventSlices(bytes, {
+          face: entry.face,
+          maxEvent,
+          ...(indexes === undefined ? {} : { indexes }),
+          ...(index === undefined ? {} : { index }),
+        })
+        : new LineSlices(bytes, { maxEvent, isCut: body.kind !== "whole" });
+      const { judged, kept } = await this.#keep(slices, {
+        bytes,
         producer: entry.token.name,
         receivedAt: this.#deps.clock.now(),
         defaults,
@@ -160,6 +170,46 @@ export class HecIntake {
       return answerFor(body, judged, kept);
     } finally {
       this.#bodies.release(body);
+    }
+  }
+
+  /** Keeps slice after slice, up to the first fault or refusal. */
+  async #keep(
+    slices: Slices,
+    intake: Omit<Intake, "spans" | "from" | "to">,
+  ): Promise<{ readonly judged: Judgement; readonly kept: Kept | undefined }> {
+    const table = this.#tables.pop() ?? new SpanTable();
+    this.#bodiesInWork++;
+    try {
+      let kept: Kept | undefined;
+      for (;;) {
+        const before = kept?.kept ?? 0;
+        const judged = slices.next(table, sliceLimits(this.#bodiesInWork));
+        const { good, code, number } = judged;
+        this.unknownMembers += judged.unknown;
+        if (good > 0) {
+          const part = await this.#deps.log.append({
+            ...intake,
+            spans: table,
+            from: 0,
+            to: good,
+          });
+          kept = kept === undefined ? part : joined(kept, part);
+        }
+        if (code !== 0 || kept?.refusal !== undefined) {
+          return number === undefined
+            ? { judged, kept }
+            : { judged: { ...judged, number: before + number }, kept };
+        }
+        if (slices.isDone) {
+          return { judged: before + good > 0 ? judged : NO_DATA, kept };
+        }
+        // An append lets others have their turn.
+        if (good === 0) await new Promise((resolve) => setImmediate(resolve));
+        table.clear();
+      }
+    } finally {
+      this.#bodiesInWork--;
       if (
         this.#tables.length < MAX_TABLES &&
         table.words.length <= MAX_TABLE_ROWS * ROW
@@ -168,45 +218,6 @@ export class HecIntake {
         this.#tables.push(table);
       }
     }
-  }
-
-  #judgeEvents(bytes: Uint8Array, table: SpanTable, how: Judging): Judgement {
-    const fault = scanBody(bytes, table);
-    if (table.count === 0 && (fault === undefined || how.isCut)) {
-      return { good: 0, code: 5, unknown: 0 };
-    }
-    const time = badTime(how.defaults);
-    if (time !== undefined) return time;
-    const { indexes } = how.token;
-    const { index } = how.defaults;
-    const judged = judgeRows(bytes, table, {
-      face: how.face,
-      maxEvent: this.#deps.limits.maxEvent,
-      ...(indexes === undefined ? {} : { indexes }),
-      ...(index === undefined ? {} : { index }),
-    });
-    return judged.code !== 0 || fault === undefined
-      ? judged
-      : { ...judged, code: 6, number: fault.index };
-  }
-
-  #judgeLines(bytes: Uint8Array, table: SpanTable, how: Judging): Judgement {
-    const { maxEvent } = this.#deps.limits;
-    const tooLarge = splitLines(bytes, table, { maxEvent, isCut: how.isCut });
-    const { count } = table;
-    if (count === 0 && tooLarge === undefined) {
-      return { good: 0, code: 5, unknown: 0 };
-    }
-    const time = badTime(how.defaults);
-    if (time !== undefined) return time;
-    const { indexes } = how.token;
-    const { index } = how.defaults;
-    if (index !== undefined && indexes !== undefined && !indexes.has(index)) {
-      return { good: 0, code: 7, number: 1, unknown: 0 };
-    }
-    return tooLarge === undefined
-      ? { good: count, code: 0, unknown: 0 }
-      : { good: count, code: 6, number: tooLarge, unknown: 0 };
   }
 
   #reply(producer: string, answer: Answer): Response {
@@ -223,30 +234,11 @@ export class HecIntake {
   }
 }
 
-interface Judging {
-  readonly token: IngestToken;
-  readonly face: Face;
-  readonly defaults: Defaults;
-  /** The body's end is missing. */
-  readonly isCut: boolean;
-}
-
-/** What the query gives, then what the token gives. */
-function defaultsOf(
-  token: IngestToken,
-  parameters: URLSearchParams | undefined,
-): Defaults {
-  if (parameters === undefined) return token.defaults;
-  const given: Record<string, string> = {};
-  for (const key of ["host", "source", "sourcetype", "index", "time"]) {
-    const value = parameters.get(key);
-    if (value !== null && value !== "") given[key] = value;
-  }
-  return { ...token.defaults, ...given };
-}
-
-function badTime({ time }: Defaults): Judgement | undefined {
-  return time === undefined || isUsableTime(time)
-    ? undefined
-    : { good: 0, code: 15, number: 0, unknown: 0 };
+/** What was kept of the slices so far. */
+function joined(kept: Kept, part: Kept): Kept {
+  return {
+    ...part,
+    kept: kept.kept + part.kept,
+    ids: [...kept.ids, ...part.ids],
+  };
 }

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { scanBody, validateJson } from "../../../lib/json/scanner.ts";
+import {
+  BodyScanner,
+  scanBody,
+  type ScanFault,
+  validateJson,
+} from "../../../lib/json/scanner.ts";
 import { ENVELOPE, EVENT, ROW, SpanTable } from "../../../lib/json/spans.ts";
 import { jsonFixtures } from "../../fixtures/json_bodies.ts";
 
@@ -136,4 +141,44 @@ Deno.test("scanBody() and validateJson() take a million nested arrays and object
     (table.words[EVENT + 1] ?? 0) - (table.words[EVENT] ?? 0),
     40_000,
   );
+});
+
+Deno.test("BodyScanner.scan() in slices of any size gives the rows and the fault of the whole", () => {
+  const bodies = [
+    ' {"event":1} {"event":2}{"event":3} ',
+    '[{"event":1}, {"event":"\\u0041"} ,{"event":[1,\n2]}]{"event":4}[5]',
+    "[[1],[2]] [] [ ] 3 [] ",
+    " ",
+    '[{"event":1},{"event":2},]',
+    '[{"event":1},{"event":2}',
+    '[{"event":1}{"event":2}]',
+    '{"event":1},{"event":2}',
+    '[1,2,{"event":3',
+    '{"event":1}{"event":2}]',
+  ];
+  for (const text of bodies) {
+    const bytes = encoder.encode(text);
+    const whole = new SpanTable();
+    const expected = scanBody(bytes, whole);
+    for (const rows of [1, 2, 3]) {
+      for (const limit of [1, 5, 13, Infinity]) {
+        const scanner = new BodyScanner(bytes);
+        const table = new SpanTable(1);
+        const words: number[] = [];
+        let fault: ScanFault | undefined;
+        while (!scanner.isDone) {
+          table.clear();
+          fault = scanner.scan(table, { rows, bytes: limit });
+          assert.ok(table.count <= rows);
+          words.push(...table.words.subarray(0, table.count * ROW));
+        }
+        assert.deepEqual(fault, expected, text);
+        assert.deepEqual(
+          words,
+          [...whole.words.subarray(0, whole.count * ROW)],
+          text,
+        );
+      }
+    }
+  }
 });
