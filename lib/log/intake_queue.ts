@@ -12,6 +12,8 @@ import { type Sealed, SegmentBuilder } from "./segment_builder.ts";
 
 /** One intake. Only this file looks inside. */
 interface Ticket {
+  /** Counts intakes as they come. */
+  readonly number: number;
   readonly intake: Intake;
   /** Next row to pack. */
   row: number;
@@ -41,6 +43,7 @@ export interface Packed {
 export class IntakeQueue {
   readonly #codec: Codec;
   #tickets: Ticket[] = [];
+  #pushed = 0;
 
   constructor(codec: Codec) {
     this.#codec = codec;
@@ -58,6 +61,7 @@ export class IntakeQueue {
   push(intake: Intake): Promise<Kept> {
     return new Promise((resolve, reject) => {
       this.#tickets.push({
+        number: this.#pushed++,
         intake,
         row: intake.from,
         kept: 0,
@@ -128,6 +132,17 @@ export class IntakeQueue {
         this.#finish(ticket);
       }
     }
+  }
+
+  /** The segment was not stored and never will be: its events wait again, where they stood. */
+  requeue(shares: readonly Share[]): void {
+    for (const { ticket, count } of shares) {
+      if (ticket.isDone) continue;
+      ticket.row -= count;
+      ticket.isBusy = false;
+      if (!this.#tickets.includes(ticket)) this.#tickets.push(ticket);
+    }
+    this.#tickets.sort((a, b) => a.number - b.number);
   }
 
   /** The segment will not be stored, or nobody knows yet: its intakes are answered, with all that is left of them. */

@@ -4,9 +4,21 @@
  * Invariants (`reference/kv.md` §1): every append is `check(head)` + `set(head)` + values, so it is stored at most
  * once whatever the store repeats. After `ok: false`, a throw or a time-out the head tells; where the commit may still
  * arrive it is fenced (the head rewritten) before anything is appended again. `ok: true` is one copy because of the check.
+ *
+ * On a shared store another process may have taken the lane over (`claim.ts`): then its head says whether the append in
+ * flight was stored, and the next `open` claims another lane.
  */
 
-import { type Head, headOf, headValue, NEW_HEAD } from "./heads.ts";
+import { claimLane } from "./claim.ts";
+import {
+  appendId,
+  fenceId,
+  type Head,
+  headValue,
+  ownerOf,
+  putHead,
+  readHead,
+} from "./heads.ts";
 import { writerKey } from "./keys.ts";
 import { isDiskFull, isLocked, type Kv, messageOf } from "./kv.ts";
 import type { LaneTotals } from "./segment_builder.ts";
@@ -21,9 +33,12 @@ const LOCKED_MS = 5_000;
 const LOCKED_PAUSE_MS = 50;
 /** The same once producers are answered. */
 const STUCK_PAUSE_MS = 500;
+/** Unused for so long on a shared store: whose the lane is is looked up before an append is sent. */
+const IDLE_MS = 30_000;
 
 /** One append. */
 export interface Append {
+  /** `Lane.nextId()`. */
   readonly id: string;
   /** The lane's totals with it. */
   readonly totals: LaneTotals;
@@ -36,35 +51,47 @@ export interface Append {
   readonly onStuck: () => void;
 }
 
-/** conflict: not stored, what rode was refused. full: no room. given_up: not stored, and it will not be. */
+/**
+ * conflict: not stored, what rode was refused. full: no room. lost: not stored, the lane is another's; open it again.
+ * given_up: not stored, and it will not be; or nobody can tell, because the lane has gone through many hands since.
+ */
 export type Committed =
   | { readonly kind: "stored"; readonly segment: string }
-  | { readonly kind: "conflict" | "full" | "given_up" };
+  | { readonly kind: "conflict" | "full" | "lost" | "given_up" };
+
+/** What became of an append. passed: the lane is another's, whose head does not know us. */
+type Fate =
+  | { readonly kind: "stored"; readonly segment: string }
+  | { readonly kind: "absent" | "lost" | "passed" };
 
 export class Lane {
-  readonly name: string;
+  readonly #slot: string;
   readonly #store: Store;
   readonly #random: () => number;
   readonly #stop: AbortSignal;
-  readonly #inherit: () => Promise<string>;
-  readonly #key: Deno.KvKey;
+  #name = "";
   #head: Head | undefined;
+  /** Lanes lost so far: each claim is an owner of its own. */
+  #losses = 0;
+  #appends = 0;
   #fences = 0;
 
-  /** `inherit`: the hash that a new lane's first segment carries. `stop`: ends all trying. */
+  /** `slot`: unique for ever, without "/". `stop`: ends all trying. */
   constructor(parts: {
-    readonly name: string;
+    readonly slot: string;
     readonly store: Store;
     readonly random: () => number;
     readonly stop: AbortSignal;
-    readonly inherit: () => Promise<string>;
   }) {
-    this.name = parts.name;
+    this.#slot = parts.slot;
     this.#store = parts.store;
     this.#random = parts.random;
     this.#stop = parts.stop;
-    this.#inherit = parts.inherit;
-    this.#key = writerKey(parts.name);
+  }
+
+  /** The lane's name in the store; another after it was lost. */
+  get name(): string {
+    return this.#name;
   }
 
   /** The lane's head. @throws {TypeError} before `open`. */
@@ -77,25 +104,24 @@ export class Lane {
     return this.#head !== undefined;
   }
 
+  /** Id for an append; unique for ever. */
+  nextId(): string {
+    return appendId(this.#owner, ++this.#appends);
+  }
+
   /**
-   * Reads the head, or creates it: before the first append, so that a late first append cannot find none.
+   * Claims a lane and its head: before the first append, so that a late first append cannot find none.
    * @throws what the store throws; call again.
    */
   async open(): Promise<void> {
     if (this.#head !== undefined) return;
-    const head = await this.#read();
-    if (head.version !== null) {
-      this.#head = head;
-      return;
-    }
-    const fresh = { ...NEW_HEAD, hash: await this.#inherit() };
-    await this.#store.call((kv) =>
-      kv.atomic().check({ key: this.#key, versionstamp: null })
-        .set(this.#key, headValue(fresh)).commit()
-    );
-    const made = await this.#read();
-    if (made.version === null) throw new Error("The writer head is not there");
-    this.#head = made;
+    const { name, head } = await claimLane(this.#store, this.#owner);
+    this.#name = name;
+    this.#head = head;
+  }
+
+  get #owner(): string {
+    return this.#losses === 0 ? this.#slot : `${this.#slot}.${this.#losses}`;
   }
 
   /** Commits an append and does not return before its outcome is known, or `stop` aborts. */
@@ -103,6 +129,7 @@ export class Lane {
     const failures = new Failures(this.#store, append.onStuck);
     const before = this.head.hash;
     try {
+      if (await this.#wasTaken()) return { kind: "lost" };
       for (let tries = 0;; tries++) {
         const { ok, version, error } = await this.#attempt(append);
         if (ok === true) return this.#stored(append, version);
@@ -115,12 +142,17 @@ export class Lane {
           }
         }
         const isFull = isDiskFull(error);
-        const found = await this.#resolve(
+        const fate = await this.#resolve(
           append.id,
           { isFinal: ok === false || isFull },
           failures,
         );
-        if (found !== undefined) return this.#stored(append, found);
+        if (fate.kind === "stored") {
+          // Known from another's head: the lane is no longer ours.
+          return this.isOpen ? this.#stored(append, fate.segment) : fate;
+        }
+        if (fate.kind === "lost") return { kind: "lost" };
+        if (fate.kind === "passed") return { kind: "given_up" };
         if (isFull) return { kind: "full" };
         // Sealed for another state of the chain: cannot be while every append is resolved before the next.
         if (this.head.hash !== before) return { kind: "given_up" };
@@ -144,17 +176,13 @@ export class Lane {
     readonly error?: unknown;
   }> {
     const { version } = this.head;
-    const value = headValue({
-      id: append.id,
-      ...append.totals,
-      segment: "",
-      count: append.count,
-    });
+    const key = writerKey(this.#name);
+    const value = headValue(this.#headAfter(append));
     try {
       const result = await this.#store.call((kv) => {
         const operation = kv.atomic()
-          .check({ key: this.#key, versionstamp: version })
-          .set(this.#key, value);
+          .check({ key, versionstamp: version })
+          .set(key, value);
         append.add(operation, kv);
         return operation.commit();
       });
@@ -167,7 +195,7 @@ export class Lane {
           "warn",
           "store.slow",
           "An append's outcome is unknown; asking the writer head",
-          { lane: this.name, error: messageOf(error) },
+          { lane: this.#name, error: messageOf(error) },
         );
       }
       return { error };
@@ -175,37 +203,36 @@ export class Lane {
   }
 
   /**
-   * Is the append stored? Its segment id, or undefined when it is not and cannot arrive any more.
+   * What became of the append. Where it is not stored it cannot arrive any more.
    * `isFinal`: it was refused, so it cannot arrive later and needs no fence.
    */
   async #resolve(
     id: string,
     { isFinal }: { readonly isFinal: boolean },
     failures: Failures,
-  ): Promise<string | undefined> {
+  ): Promise<Fate> {
     for (let tries = 0;; tries++) {
       try {
-        const head = await this.#read();
+        const head = await readHead(this.#store, this.#name);
         if (head.version === null) throw new Error("The writer head is gone");
+        if (this.#isOthers(head)) return this.#lose(head, id);
         this.#head = head;
-        if (head.id === id) return head.version;
-        if (isFinal) return undefined;
+        if (head.id === id) return { kind: "stored", segment: head.version };
+        if (isFinal) return { kind: "absent" };
         const fence = {
           ...head,
-          id: `fence/${id}/${this.#fences++}`,
+          id: fenceId(id, this.#fences++),
+          at: this.#store.clock.now(),
         };
-        const result = await this.#store.call((kv) =>
-          kv.atomic().check({ key: this.#key, versionstamp: head.version })
-            .set(this.#key, headValue(fence)).commit()
-        );
-        if (result.ok) {
-          this.#head = { ...fence, version: result.versionstamp };
-          return undefined;
+        const version = await putHead(this.#store, this.#name, fence);
+        if (version !== undefined) {
+          this.#head = { ...fence, version };
+          return { kind: "absent" };
         }
         // The head moved meanwhile: the append arrived. Read again.
       } catch (error) {
         // Only a store on this machine says that its disk is full, and there nothing arrives later.
-        if (isDiskFull(error)) return undefined;
+        if (isDiskFull(error)) return { kind: "absent" };
         if (isLocked(error)) {
           failures.addLocked();
           await this.#pause(
@@ -221,20 +248,54 @@ export class Lane {
     }
   }
 
-  #stored(append: Append, version: string | undefined): Committed {
-    if (version === undefined) throw new TypeError("A commit without a stamp");
-    this.#head = {
-      id: append.id,
-      ...append.totals,
-      segment: version,
-      count: append.count,
-      version,
-    };
-    return { kind: "stored", segment: version };
+  /** Has another process taken the lane while it was not used? Then nothing of the append has been sent yet. */
+  async #wasTaken(): Promise<boolean> {
+    const { clock, isExclusive } = this.#store;
+    const { at } = this.head;
+    if (isExclusive) return false;
+    if (at !== null && Math.abs(clock.now() - at) <= IDLE_MS) return false;
+    try {
+      const head = await readHead(this.#store, this.#name);
+      if (!this.#isOthers(head)) return false;
+      this.#forget();
+      return true;
+    } catch {
+      // The append itself will find out.
+      return false;
+    }
   }
 
-  #read(): Promise<Head> {
-    return this.#store.call(async (kv) => headOf(await kv.get(this.#key)));
+  /** Was it written by another owner after us? */
+  #isOthers(head: Head): boolean {
+    return !this.#store.isExclusive && head.version !== this.head.version &&
+      ownerOf(head.id) !== this.#owner;
+  }
+
+  /** The lane is another's. Its check refuses all of ours since, so our last operation before that tells. */
+  #lose(head: Head, id: string): Fate {
+    const last = head.past.find((past) => ownerOf(past.id) === this.#owner);
+    this.#forget();
+    if (last === undefined) return { kind: "passed" };
+    return last.id === id
+      ? { kind: "stored", segment: last.segment }
+      : { kind: "lost" };
+  }
+
+  #forget(): void {
+    this.#head = undefined;
+    this.#losses++;
+  }
+
+  #headAfter({ id, totals, count }: Append): Omit<Head, "version"> {
+    const { past } = this.head;
+    const at = this.#store.clock.now();
+    return { id, ...totals, segment: "", count, at, past };
+  }
+
+  #stored(append: Append, version: string | undefined): Committed {
+    if (version === undefined) throw new TypeError("A commit without a stamp");
+    this.#head = { ...this.#headAfter(append), segment: version, version };
+    return { kind: "stored", segment: version };
   }
 
   #pause(tries: number, longest: number): Promise<void> {

@@ -18,7 +18,6 @@ import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import { Pace } from "./pace.ts";
 import { openPlaceFile, type PlaceFile } from "./place_file.ts";
-import { NO_HASH } from "./segment.ts";
 import type { Settle } from "./settle.ts";
 import type { Store } from "./store.ts";
 import { Tail } from "./tail.ts";
@@ -101,22 +100,17 @@ export class EventLog {
     this.#pace = new Pace(clock, this.#tail);
     this.placeFile = parts.placeFile;
     const process = uuid();
-    const names = store.isExclusive
-      ? ["local"]
-      : Array.from({ length: SHARED_LANES }, (_, n) => `${process}-${n}`);
+    const lanes = store.isExclusive ? 1 : SHARED_LANES;
     this.#writer = new Writer({
       store,
       random,
-      process,
-      lanes: names.map((name) =>
+      lanes: Array.from({ length: lanes }, (_, n) =>
         new Lane({
-          name,
+          slot: `${process}-${n}`,
           store,
           random,
           stop: this.#stop.signal,
-          inherit: () => this.#newestHash(),
-        })
-      ),
+        })),
       onStored: (segment) => this.#onStored(segment),
       onFull: () => this.retention.onDiskFull(),
     });
@@ -335,10 +329,5 @@ export class EventLog {
       }
     }
     return undefined;
-  }
-
-  async #newestHash(): Promise<string> {
-    if (this.store.isExclusive) return NO_HASH;
-    return newestOf((await readHeads(this.store)).values()).hash;
   }
 }

@@ -7,7 +7,6 @@
  */
 
 import type { Segment } from "../event.ts";
-import { appendId } from "./heads.ts";
 import type { Intake, Kept, Refusal } from "./intake.ts";
 import { bestCodec } from "./codec.ts";
 import { IntakeQueue, type Packed } from "./intake_queue.ts";
@@ -31,8 +30,6 @@ export interface WriterParts {
   readonly store: Store;
   readonly lanes: readonly Lane[];
   readonly random: () => number;
-  /** Unique per process start. */
-  readonly process: string;
   /** A segment is durable. Called in commit order of its lane. */
   readonly onStored: (segment: Segment) => void;
   /** A commit found the disk full. */
@@ -52,7 +49,6 @@ export class Writer {
   readonly #busy = new Set<Lane>();
   readonly #stuck = new Set<Lane>();
   #isScheduled = false;
-  #appends = 0;
   readonly #idle: (() => void)[] = [];
 
   constructor(parts: WriterParts) {
@@ -136,8 +132,10 @@ export class Writer {
         if (!lane.isOpen) await lane.open();
         const riders = this.#takeRiders();
         packed = this.#queue.pack(lane);
-        if (packed !== undefined) await this.#commit(lane, packed, riders);
-        else if (riders.length > 0) await this.#commitRiders(riders);
+        if (packed !== undefined) {
+          await this.#commit(lane, packed, riders);
+          packed = undefined;
+        } else if (riders.length > 0) await this.#commitRiders(riders);
       }
     } catch (error) {
       // The head could not be read or made, and nothing was sent; anything else is a bug.
@@ -178,7 +176,7 @@ export class Writer {
     { sealed, shares }: Packed,
     riding: readonly Rider[],
   ): Promise<void> {
-    const id = appendId(this.#parts.process, ++this.#appends);
+    const id = lane.nextId();
     let riders = riding;
     let result: Committed;
     do {
@@ -210,6 +208,11 @@ export class Writer {
       this.#parts.onStored(sealed.segment(result.segment));
       this.#queue.onStored(shares, result.segment);
       for (const { resolve } of riders) resolve(result.segment);
+      return;
+    }
+    if (result.kind === "lost") {
+      // Nobody's fault: it goes again by the lane that is claimed next.
+      this.#queue.requeue(shares);
       return;
     }
     const isFull = result.kind === "full";
