@@ -8,6 +8,7 @@ export type LogEvent =
   | "stop"
   | "config.warning"
   | "ingest.refused"
+  | "ingest.unknown_member"
   | "delivery.delivered"
   | "delivery.retry"
   | "delivery.held"

@@ -33,6 +33,7 @@ import {
 } from "./hec_answer.ts";
 import type { HecRoute } from "./hec_route.ts";
 import { Refusals } from "./refusals.ts";
+import { UnknownMembers } from "./unknown_members.ts";
 
 const POSTED = "POST,OPTIONS", LOOKED_AT = "GET,HEAD,OPTIONS";
 /** Span tables kept for the next requests, and the largest that is: 576 KiB. */
@@ -57,11 +58,10 @@ export interface HecDeps {
 }
 
 export class HecIntake {
-  /** Envelopes taken with members that HEC does not know, since the start. */
-  unknownMembers = 0;
   readonly #deps: HecDeps;
   readonly #bodies: BodyReader;
   readonly #refusals: Refusals;
+  readonly #unknown: UnknownMembers;
   readonly #tables: SpanTable[] = [];
   /** Bodies whose rows are in memory. */
   #bodiesInWork = 0;
@@ -70,6 +70,12 @@ export class HecIntake {
     this.#deps = deps;
     this.#bodies = new BodyReader(deps.clock, deps.limits, deps.patience);
     this.#refusals = new Refusals(deps.clock, deps.logger);
+    this.#unknown = new UnknownMembers(deps.clock, deps.logger);
+  }
+
+  /** Envelopes taken with members that HEC does not know, since the start. */
+  get unknownMembers(): number {
+    return this.#unknown.total;
   }
 
   /** Bytes of bodies held now. */
@@ -185,8 +191,8 @@ export class HecIntake {
       for (;;) {
         const before = kept?.kept ?? 0;
         const judged = slices.next(table, sliceLimits(this.#bodiesInWork));
-        const { good, code, number } = judged;
-        this.unknownMembers += judged.unknown;
+        const { good, code, number, unknown } = judged;
+        if (unknown > 0) this.#unknown.note(intake.producer, unknown);
         if (good > 0) {
           const part = await this.#deps.log.append({
             ...intake,

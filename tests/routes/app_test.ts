@@ -129,6 +129,23 @@ Deno.test("/healthz answers; /readyz lists what failed", async () => {
   }]);
 });
 
+Deno.test("/readyz asks the log's own store", async () => {
+  const clock = new ManualClock();
+  await using relay = await openRelay({
+    clock,
+    readiness: { store: () => relay.log.answers() },
+  });
+  const status = async () => {
+    const reply = await relay.app.request("/readyz");
+    await reply.body?.cancel();
+    return reply.status;
+  };
+  assert.equal(await status(), 200);
+  await relay.log.close();
+  clock.advance(5_000);
+  assert.equal(await status(), 503);
+});
+
 Deno.test("/readyz gives a check 2 s", async () => {
   const clock = new ManualClock();
   await using relay = await openRelay({
@@ -204,6 +221,40 @@ Deno.test("refusals are logged once a minute by producer and cause, without secr
   await post();
   assert.equal(JSON.parse(lines[2] ?? "{}").repeats, 2);
   assert.ok(!/secret|hct_/.test(lines.join()));
+});
+
+Deno.test("unknown members are logged once an hour by producer, with their number and nothing of themselves", async () => {
+  const clock = new ManualClock();
+  const lines: unknown[] = [];
+  await using relay = await openRelay({
+    clock,
+    patience: { idle: Infinity, total: Infinity },
+    logger: {
+      log: (level, event, _, fields) => lines.push({ level, event, ...fields }),
+    },
+  });
+  const odd = '{"event":1,"secret":"words"}';
+  const post = (body: string, token = "good") =>
+    relay.post("", body, { Authorization: `Splunk hct_${token}` });
+  const line = (producer: string, envelopes: number) => ({
+    level: "warn",
+    event: "ingest.unknown_member",
+    producer,
+    envelopes,
+  });
+  await post('{"event":1}');
+  assert.deepEqual(lines, []);
+  await post(odd + odd);
+  await post(odd);
+  await post(odd, "splunk");
+  assert.deepEqual(lines, [line("good", 2), line("splunk", 1)]);
+  clock.advance(3_599_999);
+  await post(odd);
+  assert.equal(lines.length, 2);
+  clock.advance(1);
+  await post(odd);
+  assert.deepEqual(lines.slice(2), [line("good", 3)]);
+  assert.equal(relay.app.unknownMembers(), 6);
 });
 
 Deno.test("createApp() answers in its dialects whatever the Host header says", async () => {
