@@ -21,7 +21,7 @@ import { type EventLog, openLog } from "./lib/log/log.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
 import { redactor } from "./lib/secrets.ts";
 import { type App, createApp } from "./routes/app.ts";
-import { AddressInUse, listen } from "./routes/listen.ts";
+import { AddressInUse, listen, ListenFault } from "./routes/listen.ts";
 
 const VERSION = "0.1.0";
 /** Exit code of a wrong configuration (`EX_CONFIG` of sysexits.h). */
@@ -338,7 +338,7 @@ async function main(): Promise<void> {
       for (const line of cause.lines) tell(line);
       Deno.exit(cause.exitCode);
     }
-    if (cause instanceof StoreError || cause instanceof AddressInUse) {
+    if (cause instanceof StoreError || cause instanceof ListenFault) {
       tell(cause.message);
       Deno.exit(1);
     }

@@ -104,6 +104,20 @@ Deno.test("start: a port in use and a data directory in use are one clear line e
   });
 });
 
+Deno.test("start: a host that is nobody's is one clear line, exit 1, and uses up no token", async () => {
+  await inFolder(async (folder) => {
+    const env = { HECATE_KV: `${folder}/hecate.kv` };
+    await using relay = spawnRelay({
+      env: { ...env, HECATE_HOST: "192.0.2.1" },
+    });
+    assert.equal((await relay.ended).code, 1);
+    assert.match(relay.stderr(), /^HECATE_HOST: /m);
+    assert.doesNotMatch(relay.stderr(), /hct_|\n {4}at /);
+    await using again = await startRelay({ env });
+    assert.match(again.stderr(), /hct_/);
+  });
+});
+
 Deno.test("stop: SIGTERM and SIGINT end it with exit 0 while a SIEM hangs; the event goes again after the next start", async () => {
   await inFolder(async (folder) => {
     await using siem = await startDemoSiem({
