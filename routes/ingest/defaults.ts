@@ -5,29 +5,34 @@ import type { Defaults } from "../../lib/log/intake.ts";
 import type { IngestToken } from "../../lib/tokens.ts";
 import type { Answer } from "./hec_answer.ts";
 
-/** What the query gives, then what the token gives. */
-export function defaultsOf(
+/** UTF-8 bytes of one value in the query: each event carries it on to the SIEMs. */
+const MAX_VALUE = 1_024;
+
+const encoder = new TextEncoder();
+
+/** What the query gives, then what the token gives; or the reply where that fits no event, whatever the body says. */
+export function readDefaults(
+  endpoint: "event" | "raw",
   token: IngestToken,
   parameters: URLSearchParams | undefined,
-): Defaults {
-  if (parameters === undefined) return token.defaults;
-  const given: Record<string, string> = {};
-  for (const key of ["host", "source", "sourcetype", "index", "time"]) {
-    const value = parameters.get(key);
-    if (value !== null && value !== "") given[key] = value;
+): Defaults | Answer {
+  let defaults: Defaults = token.defaults;
+  if (parameters !== undefined) {
+    const given: Record<string, string> = {};
+    for (const key of ["host", "source", "sourcetype", "index", "time"]) {
+      const value = parameters.get(key) ?? "";
+      if (value === "") continue;
+      if (encoder.encode(value).length > MAX_VALUE) {
+        return { code: 6, number: 0 };
+      }
+      given[key] = value;
+    }
+    defaults = { ...defaults, ...given };
   }
-  return { ...token.defaults, ...given };
-}
-
-/** The reply where defaults fit no event, whatever the body says. */
-export function judgeDefaults(
-  endpoint: "event" | "raw",
-  { indexes }: IngestToken,
-  { time, index }: Defaults,
-): Answer | undefined {
+  const { time, index } = defaults;
   if (time !== undefined && !isUsableTime(time)) return { code: 15, number: 0 };
   // An envelope may have an index of its own; a line has not.
   const isListed = endpoint === "event" || index === undefined ||
-    indexes === undefined || indexes.has(index);
-  return isListed ? undefined : { code: 7, number: 1 };
+    token.indexes === undefined || token.indexes.has(index);
+  return isListed ? defaults : { code: 7, number: 1 };
 }

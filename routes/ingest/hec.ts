@@ -21,7 +21,7 @@ import type { Face, IngestToken } from "../../lib/tokens.ts";
 import { admitProducer } from "../auth.ts";
 import { type BodyLimits, BodyReader } from "./body.ts";
 import type { BodyPatience } from "./deadlines.ts";
-import { defaultsOf, judgeDefaults } from "./defaults.ts";
+import { readDefaults } from "./defaults.ts";
 import {
   type Answer,
   answerFor,
@@ -149,9 +149,8 @@ export class HecIntake {
   ): Promise<Answer> {
     // Before the body: what cannot be kept need not be read.
     if (this.#deps.log.full || !this.#deps.accepts()) return busy();
-    const defaults = defaultsOf(entry.token, parameters);
-    const unusable = judgeDefaults(endpoint, entry.token, defaults);
-    if (unusable !== undefined) return unusable;
+    const defaults = readDefaults(endpoint, entry.token, parameters);
+    if ("code" in defaults) return defaults;
     const body = await this.#bodies.read(request);
     if (!("held" in body)) return refuseBody(body.kind, entry.face);
     const { maxEvent } = this.#deps.limits;

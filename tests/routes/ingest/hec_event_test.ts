@@ -436,3 +436,18 @@ Deno.test("Hecate-Event-Ids names what was kept, in order", async () => {
   const none = await relay.post("", '{"event":""}');
   assert.equal(none.headers.get("Hecate-Event-Ids"), null);
 });
+
+Deno.test("HEC refuses metadata above 1 KiB in the query", async () => {
+  await using relay = await openRelay();
+  for (const suffix of ["/event", "/raw"]) {
+    for (const key of ["host", "source", "sourcetype", "index", "time"]) {
+      const value = key === "time" ? "1".repeat(1_025) : "é".repeat(513);
+      const query = `${suffix}?${key}=${encodeURIComponent(value)}`;
+      const reply = await relay.post(query, '{"event":1}');
+      assert.deepEqual([reply.status, reply.code, reply.number], [400, 6, 0]);
+    }
+  }
+  assert.deepEqual(await relay.texts(), []);
+  const host = encodeURIComponent("é".repeat(512));
+  assert.equal((await relay.post(`?host=${host}`, '{"event":1}')).code, 0);
+});
