@@ -133,16 +133,20 @@ export class BodyReader {
           return TOO_LARGE;
         }
         if (length === 0) {
-          if (!this.take(value.length)) {
+          // A chunk keeps its whole buffer alive, 64 KiB as a rule: a short one is copied.
+          const { byteLength } = value.buffer;
+          const isShort = value.length < byteLength / 2;
+          const size = isShort ? value.length : byteLength;
+          if (!this.take(size)) {
             this.#abandon(reader, 0);
             return BUSY;
           }
-          buffer = value;
-          length = held = value.length;
+          buffer = isShort ? value.slice() : value;
+          length = value.length;
+          held = size;
           continue;
         }
         if (!isOwn || end > buffer.length) {
-          // Chunks sit in buffers of 64 KiB each, however short they are, so they are not kept.
           const size = sizeFor(end, declared, maxBody);
           if (!this.take(size)) {
             this.#abandon(reader, held);

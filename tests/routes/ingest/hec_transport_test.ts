@@ -424,3 +424,28 @@ Deno.test("hec row 88: a connection serves one request after the other; the serv
     assert.equal((await client.reply()).status, 200);
   }
 });
+
+Deno.test("a short body that waits for its rest holds no more memory than is accounted", async () => {
+  await using relay = await openRelay({ limits: { maxInflight: 100_000 } });
+  const piece = new Uint8Array(65_536).fill(0x20);
+  const body = (length: number) =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(piece.subarray(0, length));
+        controller.close();
+      },
+    });
+  // Half of its buffer or more: the whole buffer counts, and two do not fit.
+  assert.deepEqual(
+    (await Promise.all([1, 2].map(() => relay.post("", body(40_000)))))
+      .map(({ code }) => code),
+    [5, 9],
+  );
+  // Less: copied, and its own length counts.
+  assert.deepEqual(
+    (await Promise.all([1, 2, 3, 4].map(() => relay.post("", body(20_000)))))
+      .map(({ code }) => code),
+    [5, 5, 5, 5],
+  );
+  assert.equal(relay.app.heldBytes(), 0);
+});
