@@ -65,6 +65,7 @@ async function startRelay(env: Environment): Promise<Relay> {
     throw new StartFault([
       `Hecate cannot start: ${settings.faults.length} fault(s) in the configuration.`,
       ...settings.faults,
+      ...settings.warnings.map((warning) => `(${warning})`),
     ], EXIT_CONFIGURATION);
   }
   const { relay } = settings;

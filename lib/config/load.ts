@@ -50,7 +50,12 @@ export type Configuration =
     /** Texts that must never leave: for the redactor. */
     readonly secrets: readonly string[];
   }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  | {
+    readonly ok: false;
+    readonly faults: readonly string[];
+    /** A misspelt name is often why another one is missing. */
+    readonly warnings: readonly string[];
+  };
 
 const PREFIX = "HECATE";
 
@@ -111,7 +116,9 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
       new Set([...known, ...ELSEWHERE, ...LATER]),
     ),
   );
-  if (faults.length > 0 || relay === undefined) return { ok: false, faults };
+  if (faults.length > 0 || relay === undefined) {
+    return { ok: false, faults, warnings };
+  }
   return {
     ok: true,
     relay,

@@ -51,6 +51,15 @@ export function relaySettings(
   },
 ): RelaySettings {
   const { isDeploy, readFile, fault } = options;
+  if (
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(input.kv ?? "") &&
+    !/^https?:/i.test(input.kv ?? "")
+  ) {
+    fault(
+      "kv",
+      "It is neither a path, nor :memory:, nor a KV Connect URL (http or https).",
+    );
+  }
   if (input.config !== undefined) {
     fault(
       "config",

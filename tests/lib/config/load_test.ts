@@ -333,3 +333,20 @@ Deno.test("loadConfiguration() warns of a proxy setting that does nothing", () =
     /^NO_PROXY: fd00::\/8, 10\.0\.0\.0\/33 means nothing/,
   );
 });
+
+Deno.test("loadConfiguration() tells of a misspelt name beside the fault that it caused, and refuses a store of an unknown kind", () => {
+  const result = loadConfiguration({
+    env: {
+      HECATE_KV: "file:///var/lib/hecate.kv",
+      SPLUNK_HEC_URL: "https://splunk.example:8088",
+      SPLUNK_HEC_TOKE: "x",
+    },
+    readFile: () => "",
+    types: Object.values(registry),
+  });
+  assert.ok(!result.ok);
+  assert.ok(result.faults.some((fault) => fault.startsWith("HECATE_KV: ")));
+  assert.ok(
+    result.warnings.some((warning) => warning.includes("SPLUNK_HEC_TOKEN?")),
+  );
+});
