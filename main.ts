@@ -131,6 +131,11 @@ function openFleet(
         userAgent: `hecate/${VERSION}`,
       }),
   };
+  const deadLetterFile = relay.deadLetterPath === undefined
+    ? undefined
+    : new DeadLetterFile(relay.deadLetterPath, logger);
+  // Nothing is written yet: a path that cannot be written to is said at the start, not at the first dead letter.
+  void deadLetterFile?.append([]);
   return new Fleet({
     connectors: connectors.filter(({ common }) => common.enabled).map((
       connector,
@@ -149,9 +154,7 @@ function openFleet(
     clock: systemClock,
     random: Math.random,
     logger,
-    ...(relay.deadLetterPath === undefined ? {} : {
-      deadLetterFile: new DeadLetterFile(relay.deadLetterPath, logger),
-    }),
+    ...(deadLetterFile === undefined ? {} : { deadLetterFile }),
   });
 }
 
