@@ -6,11 +6,14 @@
  * place's own last versionstamp is checked as well.
  */
 
-import { isLocked } from "./kv.ts";
+import { isDiskFull, isLocked, messageOf } from "./kv.ts";
 import type { Store } from "./store.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
+/** A settle that fails for so long is spoken of, and again each time as long. */
+const SLOW_MS = 5_000;
+const SAY_AGAIN_MS = 60_000;
 
 /** One move of one connector's place. */
 export interface Settle {
@@ -46,6 +49,7 @@ export async function settleAlone(
   settle: Settle,
   random: () => number,
 ): Promise<string | undefined> {
+  const slow = new SlowSettle(store);
   for (let tries = 0; !settle.signal.aborted; tries++) {
     let isRefused = false;
     try {
@@ -57,6 +61,7 @@ export async function settleAlone(
       if (result.ok) return result.versionstamp;
       isRefused = true;
     } catch (error) {
+      slow.failed(error);
       if (!store.isExclusive && !isLocked(error)) {
         await store.refresh().catch(() => undefined);
       }
@@ -94,4 +99,35 @@ async function lookUp(
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Says that a settle does not come to its end, once a minute. */
+class SlowSettle {
+  readonly #store: Store;
+  /** On the monotonic clock: not before this. */
+  #sayAt: number;
+  #isUnsaid = true;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#sayAt = store.clock.monotonic() + SLOW_MS;
+  }
+
+  failed(error: unknown): void {
+    const { clock, logger } = this.#store;
+    const now = clock.monotonic();
+    // By Deno's convention the request itself is wrong, such as a value that is too large: it will not get better.
+    const isBug = error instanceof TypeError && !isLocked(error) &&
+      !isDiskFull(error);
+    if (isBug && this.#isUnsaid) this.#sayAt = now;
+    if (now < this.#sayAt) return;
+    this.#isUnsaid = false;
+    this.#sayAt = now + SAY_AGAIN_MS;
+    logger.log(
+      isBug ? "error" : "warn",
+      isBug ? "bug" : "store.slow",
+      "A place cannot be settled; trying again",
+      { error: messageOf(error) },
+    );
+  }
 }

@@ -74,7 +74,9 @@ export class Writer {
   /** The place's new versionstamp once it is durable; undefined: refused, or given up by its signal. */
   settle(settle: Settle): Promise<string | undefined> {
     const { store, random } = this.#parts;
-    if (!store.isExclusive || this.isStuck) {
+    // One that is too large for a value, which is a bug, would take appends down with it.
+    const isLarge = settle.value.length > MAX_RIDING_BYTES;
+    if (!store.isExclusive || this.isStuck || isLarge) {
       return settleAlone(store, settle, random);
     }
     return new Promise((resolve) => {
