@@ -7,9 +7,12 @@
  *
  * On a shared store another process may have taken the lane over (`claim.ts`): then its head says whether the append in
  * flight was stored, and the next `open` claims another lane.
+ *
+ * A little over 300 lines because all that may change the head stands in one class.
  */
 
 import { claimLane } from "./claim.ts";
+import { Failures } from "./failures.ts";
 import {
   appendId,
   fenceId,
@@ -24,14 +27,11 @@ import { isDiskFull, isLocked, type Kv, messageOf } from "./kv.ts";
 import type { LaneTotals } from "./segment_builder.ts";
 import type { Store } from "./store.ts";
 
-/** Failed calls until producers are told that the store does not answer; the lane goes on resolving. */
-const FAILURES = 3;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
-/** Another process's transaction on the KV file: refused calls in so many milliseconds count as one that failed. */
-const LOCKED_MS = 5_000;
+/** Between tries while another process holds a transaction on the KV file … */
 const LOCKED_PAUSE_MS = 50;
-/** The same once producers are answered. */
+/** … and once producers are answered. */
 const STUCK_PAUSE_MS = 500;
 /** Unused for so long on a shared store: whose the lane is is looked up before an append is sent. */
 const IDLE_MS = 30_000;
@@ -304,45 +304,5 @@ export class Lane {
       ms * (0.5 + this.#random() / 2),
       this.#stop,
     );
-  }
-}
-
-/** Counts failed calls of one append. */
-class Failures {
-  #count = 0;
-  readonly #store: Store;
-  readonly #onStuck: () => void;
-  /** On the monotonic clock: since when the time of refused calls is counted. */
-  #lockedSince: number | undefined;
-  #isSaid = false;
-
-  constructor(store: Store, onStuck: () => void) {
-    this.#store = store;
-    this.#onStuck = onStuck;
-  }
-
-  get isStuck(): boolean {
-    return this.#count >= FAILURES;
-  }
-
-  add(): void {
-    if (++this.#count === FAILURES) this.#onStuck();
-  }
-
-  /** A call was refused at once because of a lock: it is the time that counts. */
-  addLocked(): void {
-    const now = this.#store.clock.monotonic();
-    this.#lockedSince ??= now;
-    if (now - this.#lockedSince < LOCKED_MS) return;
-    this.#lockedSince = now;
-    if (!this.#isSaid) {
-      this.#isSaid = true;
-      this.#store.logger.log(
-        "warn",
-        "store.slow",
-        "Another process holds a write transaction on the KV file; an append waits for it",
-      );
-    }
-    this.add();
   }
 }
