@@ -4,6 +4,7 @@
  * Invariants: what `append` says is kept is durable; nothing ever appears behind a place that was read. Readers that
  * keep up are served from memory (`tail.ts`): on a store that is this process's alone by its own appends, elsewhere by
  * what one shared reader fetches. Readers are never failed: they wait while the store does not answer.
+ * Longer than other files: the log's whole surface is this one class; what it does lies in its neighbours.
  */
 
 import type { Position, Segment } from "../event.ts";
