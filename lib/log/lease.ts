@@ -8,14 +8,12 @@
  * proves that the old holder is gone: the lease is taken at once and needs no renewal.
  */
 
-import type { Holding, Place } from "./cursor.ts";
-import { readHeads } from "./heads.ts";
+import { beginPlace } from "./begin.ts";
+import type { Holding } from "./cursor.ts";
 import { HeldLease, LEASE_MS, leaseValue } from "./holding.ts";
-import { cursorKey, epochKey, leaseKey } from "./keys.ts";
+import { epochKey, leaseKey } from "./keys.ts";
 import { fromValue, messageOf, numberIn, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
-import { newPlace, placeOf, placeValue } from "./places.ts";
-import { readTrimMark } from "./trim.ts";
 
 const POLL_MS = 1_000;
 
@@ -110,11 +108,12 @@ async function takeOver(
     ) return undefined;
     version = now.versionstamp;
   }
-  const cursor = await readCursor(log, connector, options.from ?? "newest", {
-    key: epochAt,
-    versionstamp: version,
+  const cursor = await beginPlace(store, {
+    name: connector,
+    from: options.from ?? "newest",
   });
-  if (cursor === undefined) return undefined;
+  // Said and tried again with a pause, as when the store does not answer.
+  if (cursor === undefined) throw new Error("The place's record is damaged");
   logger.log("info", "lease.taken", "The lease is ours", { connector });
   return new HeldLease(log, connector, {
     nonce,
@@ -123,34 +122,4 @@ async function takeOver(
     cursor: cursor.version,
     takenAt,
   });
-}
-
-/** The stored place; a new connector's is made. Undefined: the lease was lost meanwhile. */
-async function readCursor(
-  log: EventLog,
-  connector: string,
-  from: "newest" | "oldest",
-  epoch: { readonly key: Deno.KvKey; readonly versionstamp: string },
-): Promise<
-  { readonly place: Place; readonly version: string | null } | undefined
-> {
-  const { store } = log;
-  const key = cursorKey(connector);
-  const read = async () => {
-    const entry = await store.call((kv) => kv.get(key));
-    const place = placeOf(entry.value);
-    return place === undefined
-      ? undefined
-      : { place, version: entry.versionstamp };
-  };
-  const stored = await read();
-  if (stored !== undefined) return stored;
-  const heads = await readHeads(store);
-  const fresh = newPlace(from, heads, await readTrimMark(store));
-  const result = await store.call((kv) =>
-    kv.atomic().check(epoch).check({ key, versionstamp: null })
-      .set(key, placeValue(fresh)).commit()
-  );
-  if (result.ok) return { place: fresh, version: result.versionstamp };
-  return await read();
 }
