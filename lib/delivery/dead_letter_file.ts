@@ -5,16 +5,8 @@
  */
 
 import { dirname } from "node:path";
-import {
-  EVENT,
-  FIELDS,
-  HOST,
-  INDEX,
-  type Member,
-  SOURCE,
-  SOURCETYPE,
-  TIME,
-} from "../json/spans.ts";
+import { EVENT, METADATA } from "../json/spans.ts";
+import { jsonStringBytes } from "../json/strings.ts";
 import type { EventView } from "../event.ts";
 import type { Logger } from "../logger.ts";
 
@@ -31,15 +23,6 @@ export interface DeadLetterNote {
 }
 
 const NEWLINE = 0x0a, RETURN = 0x0d, SPACE = 0x20;
-
-const ENVELOPE_MEMBERS: readonly (readonly [string, Member])[] = [
-  ["host", HOST],
-  ["source", SOURCE],
-  ["sourcetype", SOURCETYPE],
-  ["index", INDEX],
-  ["time", TIME],
-  ["fields", FIELDS],
-];
 
 const encoder = new TextEncoder();
 /** A byte order mark at the start of a line of text is part of it. */
@@ -70,14 +53,14 @@ export function deadLetterLine(
 /** The event as one JSON value on one line: a line of text becomes a string. */
 export function eventJson(view: EventView): Uint8Array<ArrayBuffer> {
   return view.isRaw
-    ? encoder.encode(JSON.stringify(decoder.decode(view.event)))
+    ? jsonStringBytes(decoder.decode(view.event))
     : oneLine(view.bytes, view.start(EVENT), view.end(EVENT));
 }
 
 /** What the producer said about the event, as it came: the members that are there. */
 export function envelopeJson(view: EventView): Uint8Array<ArrayBuffer> {
   const parts = [encoder.encode("{")];
-  for (const [name, member] of ENVELOPE_MEMBERS) {
+  for (const [name, member] of METADATA) {
     const start = view.start(member), end = view.end(member);
     if (start === end) continue;
     parts.push(

@@ -17,8 +17,6 @@ export interface DispatcherOptions extends DeliveryContext {
 
 /** What a connector's loop knows of itself, now. */
 export interface Live {
-  /** The lease is held here: the place is the newest. */
-  readonly isHolding: boolean;
   /** The place as last settled here; undefined before the first lease. */
   readonly place: Place | undefined;
   /** When the relay took the oldest event that waits; milliseconds since the epoch, null when none does. */
@@ -44,7 +42,6 @@ export class Dispatcher {
 
   get live(): Live {
     return {
-      isHolding: this.#holding !== undefined,
       place: this.#holding?.place ?? this.#place,
       oldestWaiting: this.#session?.oldestWaiting ?? null,
       warning: this.#session?.warning ?? null,

@@ -234,9 +234,3 @@ function takeEnvelope(bytes: Uint8Array, words: Uint32Array, at: number): void {
 function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
-
-/** True when there is nothing but white space. */
-export function isBlankBody(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (!isSpace(byte)) return false;
-  return true;
-}

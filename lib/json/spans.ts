@@ -33,6 +33,16 @@ export type Member =
   | typeof INDEX
   | typeof FIELDS;
 
+/** What an envelope says beside its event, in the order in which dead letters tell it. */
+export const METADATA = [
+  ["host", HOST],
+  ["source", SOURCE],
+  ["sourcetype", SOURCETYPE],
+  ["index", INDEX],
+  ["time", TIME],
+  ["fields", FIELDS],
+] as const satisfies readonly (readonly [string, Member])[];
+
 /** What a JSON value is; 0 means there is none. */
 export const NONE = 0,
   OBJECT = 1,

@@ -114,7 +114,7 @@ export function writeTextAsJson(
 }
 
 /** `text` as a JSON string with its quotes, in UTF-8. */
-export function jsonStringBytes(text: string): Uint8Array {
+export function jsonStringBytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(JSON.stringify(text));
 }
 

@@ -8,15 +8,7 @@
 
 import type { DataReason } from "../connector.ts";
 import { EventView } from "../event.ts";
-import {
-  FIELDS,
-  HOST,
-  INDEX,
-  type Member,
-  SOURCE,
-  SOURCETYPE,
-  TIME,
-} from "../json/spans.ts";
+import { METADATA } from "../json/spans.ts";
 import type { DeadLetter } from "./cursor.ts";
 import { deadKey, deadPartKey } from "./keys.ts";
 import {
@@ -38,16 +30,7 @@ const COMMIT_BYTES = MAX_VALUE_BYTES * (MAX_VALUES - 1);
 /** Writes of one commit: 200 keys of at most 150 bytes, counted twice, stay under 81,920. */
 const COMMIT_WRITES = 200;
 
-const MEMBERS = [
-  ["host", HOST],
-  ["source", SOURCE],
-  ["sourcetype", SOURCETYPE],
-  ["index", INDEX],
-  ["time", TIME],
-  ["fields", FIELDS],
-] as const satisfies readonly (readonly [string, Member])[];
-
-export type EnvelopeMember = (typeof MEMBERS)[number][0];
+export type EnvelopeMember = (typeof METADATA)[number][0];
 
 /** A dead letter as read back. */
 export interface DeadRecord {
@@ -119,7 +102,7 @@ function* writesOf(
   const envelope: Record<string, string> = {};
   const long: Record<string, number> = {};
   const pieces = [event];
-  for (const [name, member] of MEMBERS) {
+  for (const [name, member] of METADATA) {
     const start = view.start(member), end = view.end(member);
     if (end === start) continue;
     const text = view.bytes.subarray(start, end);
@@ -177,7 +160,7 @@ export async function readDeadLetter(
   const long = isRecord(record["long"]) ? record["long"] : {};
   const envelope: Partial<Record<EnvelopeMember, string>> = {};
   let at = size;
-  for (const [name] of MEMBERS) {
+  for (const [name] of METADATA) {
     const length = numberIn(long, name);
     const text = length > 0
       ? decoder.decode(bytes.subarray(at, at + length))

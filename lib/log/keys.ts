@@ -69,10 +69,6 @@ export function deadKey(connector: string, id: string): Deno.KvKey {
   return ["dead", connector, id];
 }
 
-export function deadLetters(connector: string): Deno.KvListSelector {
-  return { prefix: ["dead", connector] };
-}
-
 export function deadPartKey(
   connector: string,
   id: string,

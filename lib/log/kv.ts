@@ -38,7 +38,7 @@ export function isDiskFull(error: unknown): boolean {
     error.message.includes("database or disk is full");
 }
 
-/** The request itself is wrong (a limit, a closed handle): nothing was sent. A `TypeError` by Deno's convention. */
+/** What a thrown value says. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
