@@ -13,6 +13,7 @@ import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
 import { Fleet } from "./lib/delivery/fleet.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
+import type { EventView } from "./lib/event.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
@@ -125,6 +126,11 @@ function openFleet(
     hostname: relay.hostname ?? machineName(),
     clock: systemClock,
     uuid: () => crypto.randomUUID(),
+    randomBytes: (count: number) =>
+      crypto.getRandomValues(new Uint8Array(count)),
+    readFile: (path: string) => Deno.readTextFileSync(path),
+    // Until lib/ocsf is there.
+    ocsf: (view: EventView) => view,
     http: (target: Parameters<typeof openHttp>[0]) =>
       openHttp(target, {
         clock: systemClock,

@@ -180,6 +180,7 @@ export const crowdstrike: ConnectorType<CrowdstrikeSettings> = {
   title: "CrowdStrike Falcon Next-Gen SIEM",
   prefix: "NGSIEM",
   limits: LIMITS,
+  format: "native",
   settings: checked,
   open(settings: CrowdstrikeSettings, context: ConnectorContext) {
     const url = ingestUrl(settings);

@@ -141,6 +141,7 @@ export const hec: ConnectorType<HecSettings> = {
   title: "Generic HEC (any collector with a token)",
   prefix: "HEC",
   limits: LIMITS,
+  format: "native",
   settings,
   open(settings: HecSettings, context: ConnectorContext) {
     const body = bodyOf(settings, context.hostname);

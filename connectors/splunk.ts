@@ -332,6 +332,7 @@ export const splunk: ConnectorType<SplunkSettings> = {
   title: "Splunk (HTTP Event Collector)",
   prefix: "SPLUNK_HEC",
   limits: LIMITS,
+  format: "native",
   settings,
   open(settings: SplunkSettings, context: ConnectorContext) {
     const body = envelope(settings, context.hostname);

@@ -13,7 +13,7 @@ import type {
   HttpTarget,
   TlsSettings,
 } from "./delivery/http_exchange.ts";
-import type { EventRun } from "./event.ts";
+import type { EventRun, EventView } from "./event.ts";
 
 /** A fault that passes by itself: the place is kept and the attempt repeated with backoff. */
 export type WeatherReason =
@@ -113,9 +113,18 @@ export interface TypeLimits extends BatchLimits {
   readonly mostBytes: number;
 }
 
+/** What leaves: the event's bytes as they came, or an OCSF event (as it came where it is one, else mapped or wrapped). */
+export type EventFormat = "native" | "ocsf";
+
+/**
+ * An event as OCSF: moves `into` to it and answers it. The same event where it is OCSF already; its envelope members
+ * stay. Mapped once for all connectors.
+ */
+export type OcsfForm = (view: EventView, into: EventView) => EventView;
+
 /** What every type takes beside its own settings (`<PREFIX>_TLS_VERIFY` and so on), defaults filled in. */
 export interface CommonSettings {
-  readonly format: "native";
+  readonly format: EventFormat;
   readonly tls: TlsSettings;
   /** Absent: what `HTTPS_PROXY` and `NO_PROXY` say. */
   readonly proxy?: URL | "none";
@@ -150,6 +159,12 @@ export interface SinkEnvironment {
   readonly clock: Clock;
   /** Random UUIDs (channels, request ids). */
   readonly uuid: () => string;
+  /** Bytes that nobody can guess (nonces). */
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** For files whose content changes while the relay runs. @throws when it cannot be read. */
+  readonly readFile: (path: string) => string;
+  /** Events as OCSF, shared by all connectors. */
+  readonly ocsf: OcsfForm;
   /** Opens the HTTP exchange for a target: one attempt each, no retry. */
   readonly http: (target: HttpTarget) => HttpExchange;
 }
@@ -187,6 +202,8 @@ export interface ConnectorType<S = unknown> {
   /** Prefix of its environment names: `SPLUNK_HEC`. */
   readonly prefix: string;
   readonly limits: TypeLimits;
+  /** What leaves unless `_FORMAT` says otherwise; `ocsf` where the vendor's fields have fixed names. */
+  readonly format: EventFormat;
   /**
    * Its own settings, beside `CommonSettings`: a `z.object` of fields made with `lib/config/fields.ts`. Keys are the
    * YAML keys; environment names, checks, documentation and form follow from it.

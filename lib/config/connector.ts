@@ -2,7 +2,11 @@
 
 import type { z } from "zod";
 import { parsePin, readPem } from "./pem.ts";
-import type { CommonSettings, TypeLimits } from "../connector.ts";
+import type {
+  CommonSettings,
+  ConnectorType,
+  EventFormat,
+} from "../connector.ts";
 import {
   choice,
   count,
@@ -28,8 +32,8 @@ export const COMMON = group({
     choice({
       title: "Format",
       help:
-        "`native` sends the event's bytes as they came. (`ocsf` comes with a later release.)",
-    }, ["native"]),
+        "`native` sends the event's bytes as they came; `ocsf` sends an OCSF event as it came and any other mapped or wrapped. Absent: `HECATE_FORMAT`, else the type's own habit.",
+    }, ["native", "ocsf"]),
   ),
   tls_verify: withDefault(
     toggle({
@@ -135,6 +139,8 @@ export type CommonInput = z.infer<typeof COMMON>;
 
 /** What holds where a connector says nothing: the relay's own settings. */
 export interface CommonDefaults {
+  /** Absent: the type's own habit. */
+  readonly format?: EventFormat | undefined;
   readonly batchEvents: number;
   readonly batchWait: number;
   readonly timeout: number;
@@ -142,12 +148,12 @@ export interface CommonDefaults {
 
 /**
  * Reads the files that the settings name and fills in the defaults. `fault` gets a key and a sentence.
- * @param limits the type's: what the relay's defaults must not pass, and what the operator must not.
+ * @param type its limits: what the relay's defaults must not pass, and what the operator must not.
  */
 export function commonSettings(
   input: CommonInput,
   defaults: CommonDefaults,
-  limits: TypeLimits,
+  { limits, format }: Pick<ConnectorType, "limits" | "format">,
   readFile: (path: string) => string,
   fault: (key: string, sentence: string) => void,
 ): CommonSettings {
@@ -181,7 +187,7 @@ export function commonSettings(
   most("batch_events", limits.mostEvents);
   most("batch_bytes", limits.mostBytes);
   return {
-    format: input.format ?? "native",
+    format: input.format ?? defaults.format ?? format,
     tls: {
       verify: input.tls_verify,
       ...caBundle !== undefined && { caBundle },

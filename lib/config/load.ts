@@ -209,7 +209,7 @@ function loadConnector(
   const settled = commonSettings(
     input,
     relay ?? { batchEvents: 100, batchWait: 5000, timeout: 30_000 },
-    type.limits,
+    type,
     readFile,
     (key, sentence) => fault(nameOf(shared, key), sentence),
   );

@@ -1,5 +1,6 @@
 /** The relay's own settings, checked together. */
 
+import type { EventFormat } from "../connector.ts";
 import type { Level } from "../logger.ts";
 import { readPem } from "./pem.ts";
 import { DEFAULT_KV, type RelayInput } from "./relay_declaration.ts";
@@ -19,7 +20,8 @@ export interface RelaySettings {
   /** Undefined: ask the machine. */
   readonly hostname: string | undefined;
   readonly logLevel: Level;
-  readonly format: "native";
+  /** Undefined: each type's own habit. */
+  readonly format: EventFormat | undefined;
   readonly batchEvents: number;
   readonly batchWait: number;
   readonly timeout: number;

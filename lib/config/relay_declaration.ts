@@ -87,13 +87,12 @@ export const RELAY = group({
     ),
     "info",
   ),
-  format: withDefault(
+  format: optional(
     choice({
       title: "Format",
       help:
-        "`native` sends events' bytes as they came. (`ocsf` comes with a later release.)",
-    }, ["native"]),
-    "native",
+        "What leaves, for all connectors that do not say otherwise: `native` or `ocsf`. Absent: each type's own habit.",
+    }, ["native", "ocsf"]),
   ),
   batch_events: withDefault(
     count({

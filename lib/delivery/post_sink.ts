@@ -42,8 +42,13 @@ export interface PostWire {
   readonly secrets: readonly string[];
   /** Whether bodies over 1 KB are compressed. */
   readonly gzip: boolean;
-  /** Writes one event. Pure. */
-  fill(view: EventView, into: BatchBuffer): void;
+  /**
+   * Writes one event. Pure. `view` is what leaves, as the format says. `ocsf` is the event as OCSF where
+   * `readsOcsf` is set (the same one as `view` with format `ocsf`), else `view`.
+   */
+  fill(view: EventView, into: BatchBuffer, ocsf: EventView): void;
+  /** The wire form has members that come from OCSF fields whatever the format. */
+  readonly readsOcsf?: boolean;
   /** The outcome of an answered attempt. */
   judge(reply: HttpReply, batch: BatchBuffer): Outcome;
   /** Whether a refusal of an empty body shows that the credential was looked at first and was good. */
@@ -73,6 +78,7 @@ class PostSink implements Sink {
   readonly #context: ConnectorContext;
   readonly #exchange: HttpExchange;
   readonly #view = new EventView();
+  readonly #ocsfView = new EventView();
   readonly #redact: (text: string) => string;
 
   constructor(wire: PostWire, context: ConnectorContext) {
@@ -86,7 +92,7 @@ class PostSink implements Sink {
   encode(events: EventRun, into: BatchBuffer): void {
     for (let place = 0; place < events.count; place++) {
       into.begin(LINE_FEED);
-      this.#wire.fill(events.view(place, this.#view), into);
+      this.#fill(events.view(place, this.#view), into);
       if (!into.end(place)) return;
     }
   }
@@ -101,7 +107,7 @@ class PostSink implements Sink {
   probe(signal: AbortSignal): Promise<Outcome> {
     const batch = new BatchBuffer(this.limits);
     batch.begin();
-    this.#wire.fill(testEvent(this.#context), batch);
+    this.#fill(testEvent(this.#context), batch);
     batch.end(0);
     return this.deliver(batch, signal);
   }
@@ -131,6 +137,15 @@ class PostSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#exchange[Symbol.asyncDispose]();
+  }
+
+  #fill(view: EventView, into: BatchBuffer): void {
+    const { common, ocsf } = this.#context;
+    const isOcsf = common.format === "ocsf";
+    const form = isOcsf || this.#wire.readsOcsf === true
+      ? ocsf(view, this.#ocsfView)
+      : view;
+    this.#wire.fill(isOcsf ? form : view, into, form);
   }
 
   #judge(reply: HttpReply, batch: BatchBuffer): Outcome {

@@ -13,6 +13,7 @@ import {
   numbered,
   openSink,
   rawRun,
+  sinkEnvironment,
 } from "../support/sinks.ts";
 
 const ENV = { NGSIEM_API_KEY: "key-0001", NGSIEM_URL: "http://127.0.0.1:9" };
@@ -34,15 +35,12 @@ function addressOf(env: Readonly<Record<string, string>>): string {
   });
   if (!loaded.ok) return loaded.faults.join("\n");
   let address = "";
-  loaded.connectors[0]?.open({
-    hostname: "relay-01",
-    clock: systemClock,
-    uuid: () => "id",
+  loaded.connectors[0]?.open(sinkEnvironment({
     http(target) {
       address = target.url.href;
       return openHttp(target, { clock: systemClock });
     },
-  });
+  }));
   return address;
 }
 

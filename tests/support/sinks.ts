@@ -2,7 +2,11 @@
 
 import assert from "node:assert/strict";
 import { loadConfiguration } from "../../lib/config/load.ts";
-import type { ConnectorType, Sink } from "../../lib/connector.ts";
+import type {
+  ConnectorType,
+  Sink,
+  SinkEnvironment,
+} from "../../lib/connector.ts";
 import { BatchBuffer } from "../../lib/delivery/batch_buffer.ts";
 import { openHttp } from "../../lib/delivery/http_client.ts";
 import { EventRun, type Segment } from "../../lib/event.ts";
@@ -99,13 +103,24 @@ export function openSink(
   assert.ok(loaded.ok, loaded.ok ? "" : loaded.faults.join("\n"));
   const [configured] = loaded.connectors;
   assert.ok(configured);
+  return configured.open(sinkEnvironment({ clock }));
+}
+
+/** What sinks get from outside, with what a test gives in place of it. */
+export function sinkEnvironment(
+  given: Partial<SinkEnvironment> = {},
+): SinkEnvironment {
   let ids = 0;
-  return configured.open({
+  return {
     hostname: "relay-01",
-    clock,
+    clock: systemClock,
     uuid: () => `00000000-0000-4000-8000-${String(ids++).padStart(12, "0")}`,
+    randomBytes: (count) => new Uint8Array(count).fill(0x41),
+    readFile: (path) => Deno.readTextFileSync(path),
+    ocsf: (view) => view,
     http: (target) => openHttp(target, { clock: systemClock }),
-  });
+    ...given,
+  };
 }
 
 /** What the sink makes of the events. */

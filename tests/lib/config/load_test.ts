@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as registry from "../../../connectors/registry.ts";
+import { sinkEnvironment } from "../../support/sinks.ts";
 import {
   type Configuration,
   loadConfiguration,
@@ -257,14 +258,7 @@ Deno.test("loadConfiguration() gives each address its proxy", () => {
   const targetOf = (env: Readonly<Record<string, string>>) => {
     const [connector] = good({ ...SPLUNK, ...env }).connectors;
     let proxy = "";
-    connector?.open({
-      hostname: "h",
-      clock: {
-        now: () => 0,
-        monotonic: () => 0,
-        sleep: () => Promise.resolve(),
-      },
-      uuid: () => "u",
+    connector?.open(sinkEnvironment({
       http(target) {
         proxy = String(target.proxy);
         return {
@@ -272,7 +266,7 @@ Deno.test("loadConfiguration() gives each address its proxy", () => {
           [Symbol.asyncDispose]: () => Promise.resolve(),
         };
       },
-    });
+    }));
     return proxy;
   };
   const proxy = { HTTPS_PROXY: "http://proxy.example:3128" };
