@@ -29,18 +29,40 @@ import {
 } from "./http_sink.ts";
 import { TransportError } from "./transport_error.ts";
 
-/** What stands between events that are lines or objects on lines. */
-const LINE_FEED = Uint8Array.of(0x0a);
+/** Header names and values, in order. */
+export type HeaderList = readonly (readonly [string, string])[];
+
+/** What stands around and between the events of a body. */
+export interface Frame {
+  readonly open: string;
+  readonly separator: string;
+  readonly close: string;
+}
+
+/** Events that are lines, or objects on lines. */
+const LINES: Frame = { open: "", separator: "\n", close: "" };
+
+/** Events that are the entries of a JSON array. */
+export const ARRAY: Frame = { open: "[", separator: ",", close: "]" };
 
 /** What a type says about its requests. */
 export interface PostWire {
   readonly url: URL;
   readonly limits: BatchLimits;
-  /** Everything that every request carries; compression is added. */
-  readonly headers: readonly (readonly [string, string])[];
-  /** Texts that no message may hold, should an answer echo them. */
-  readonly secrets: readonly string[];
-  /** Whether bodies over 1 KB are compressed. */
+  /**
+   * Everything that every request carries; compression is added. A function is asked before each request (a token, a
+   * signature); its outcome, where it has no headers to give, is the attempt's.
+   */
+  readonly headers:
+    | HeaderList
+    | ((
+      signal: AbortSignal,
+    ) => HeaderList | Outcome | Promise<HeaderList | Outcome>);
+  /** What stands around the events. Absent: nothing, and a line feed between them. */
+  readonly frame?: Frame;
+  /** Texts that no message may hold, should an answer echo them. A function where they change. */
+  readonly secrets: readonly string[] | (() => readonly string[]);
+  /** Whether bodies over 1 KB are compressed (those that become smaller). */
   readonly gzip: boolean;
   /**
    * Writes one event. Pure. `view` is what leaves, as the format says. `ocsf` is the event as OCSF where
@@ -49,6 +71,10 @@ export interface PostWire {
   fill(view: EventView, into: BatchBuffer, ocsf: EventView): void;
   /** The wire form has members that come from OCSF fields whatever the format. */
   readonly readsOcsf?: boolean;
+  /** Whether this answer sends the same body once more in the same attempt, with headers made anew. */
+  again?(reply: HttpReply): boolean;
+  /** The body of the vendor's harmless request, for connection tests. Absent: an empty one. */
+  readonly harmless?: string;
   /** The outcome of an answered attempt. */
   judge(reply: HttpReply, batch: BatchBuffer): Outcome;
   /** Whether a refusal of an empty body shows that the credential was looked at first and was good. */
@@ -67,7 +93,7 @@ export function limitsOf(
   };
 }
 
-/** Opens the sink. Events are joined by line feeds. */
+/** Opens the sink. */
 export function openPostSink(wire: PostWire, context: ConnectorContext): Sink {
   return new PostSink(wire, context);
 }
@@ -79,43 +105,61 @@ class PostSink implements Sink {
   readonly #exchange: HttpExchange;
   readonly #view = new EventView();
   readonly #ocsfView = new EventView();
-  readonly #redact: (text: string) => string;
+  readonly #redact: () => (text: string) => string;
+  readonly #open: Uint8Array;
+  readonly #separator: Uint8Array;
+  readonly #close: Uint8Array;
 
   constructor(wire: PostWire, context: ConnectorContext) {
     this.limits = wire.limits;
     this.#wire = wire;
     this.#context = context;
-    this.#redact = redactor(wire.secrets);
+    const { secrets, frame = LINES } = wire;
+    if (typeof secrets === "function") {
+      this.#redact = () => redactor(secrets());
+    } else {
+      const redact = redactor(secrets);
+      this.#redact = () => redact;
+    }
+    const encoder = new TextEncoder();
+    this.#open = encoder.encode(frame.open);
+    this.#separator = encoder.encode(frame.separator);
+    this.#close = encoder.encode(frame.close);
     this.#exchange = context.http(wire.url);
   }
 
   encode(events: EventRun, into: BatchBuffer): void {
+    into.trailer = this.#close.length;
+    into.literal(this.#open);
     for (let place = 0; place < events.count; place++) {
-      into.begin(LINE_FEED);
+      into.begin(this.#separator);
       this.#fill(events.view(place, this.#view), into);
-      if (!into.end(place)) return;
+      if (!into.end(place)) break;
     }
+    into.literal(this.#close);
   }
 
   async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
     const reply = await this.#send(batch.body(), signal);
-    return reply instanceof TransportError
-      ? transportOutcome(reply)
-      : this.#judge(reply, batch);
+    if (reply instanceof TransportError) return transportOutcome(reply);
+    return "kind" in reply ? reply : this.#judge(reply, batch);
   }
 
   probe(signal: AbortSignal): Promise<Outcome> {
     const batch = new BatchBuffer(this.limits);
+    batch.literal(this.#open);
     batch.begin();
     this.#fill(testEvent(this.#context), batch);
     batch.end(0);
+    batch.literal(this.#close);
     return this.deliver(batch, signal);
   }
 
   async *test(signal: AbortSignal): AsyncIterable<TestStep> {
     const { clock } = this.#context;
     const began = clock.monotonic();
-    const reply = await this.#send(new Uint8Array(0), signal);
+    const harmless = new TextEncoder().encode(this.#wire.harmless ?? "");
+    const reply = await this.#send(harmless, signal);
     const ms = Math.round(clock.monotonic() - began);
     const { host, protocol } = this.#wire.url;
     const failed = reply instanceof TransportError ? stepOf(reply) : "login";
@@ -132,7 +176,7 @@ class PostSink implements Sink {
     }
     yield reply instanceof TransportError
       ? { name: failed, ok: false, ms, detail: reply.message }
-      : { name: failed, ms, ...this.#judgeEmpty(reply) };
+      : { name: failed, ms, ...this.#judgeHarmless(reply) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -154,19 +198,26 @@ class PostSink implements Sink {
       this.#wire.judge(reply, batch);
   }
 
-  /** An empty body proves address and credential and brings no event. */
-  #judgeEmpty(reply: HttpReply): Pick<TestStep, "ok" | "detail"> {
-    const outcome = this.#judge(reply, new BatchBuffer(this.limits));
+  /** A body without events proves address and credential. */
+  #judgeHarmless(reply: HttpReply | Outcome): Pick<TestStep, "ok" | "detail"> {
+    const outcome = "kind" in reply
+      ? reply
+      : this.#judge(reply, new BatchBuffer(this.limits));
     if (
       outcome.kind === "delivered" ||
-      outcome.kind === "split" && this.#wire.isNoData(reply)
+      outcome.kind === "split" && "status" in reply &&
+        this.#wire.isNoData(reply)
     ) {
       return {
         ok: true,
         detail: "The credential was accepted. No event was sent.",
       };
     }
-    const said = "message" in outcome ? outcome.message : `${reply.status}`;
+    const said = "message" in outcome
+      ? outcome.message
+      : "status" in reply
+      ? `${reply.status}`
+      : outcome.kind;
     const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
     return { ok: false, detail: `${said}.${help}` };
   }
@@ -174,19 +225,30 @@ class PostSink implements Sink {
   async #send(
     body: Uint8Array,
     signal: AbortSignal,
-  ): Promise<HttpReply | TransportError> {
+  ): Promise<HttpReply | Outcome | TransportError> {
+    const packed = this.#wire.gzip && body.length > GZIP_ABOVE_BYTES
+      ? gzip(body)
+      : body;
+    const isPacked = packed.length < body.length;
     const { headers } = this.#wire;
-    const small = !this.#wire.gzip || body.length <= GZIP_ABOVE_BYTES;
-    try {
-      const reply = await this.#exchange.send({
-        method: "POST",
-        headers: small ? headers : [...headers, ["Content-Encoding", "gzip"]],
-        body: small ? body : gzip(body),
-      }, signal);
-      return withoutSecrets(reply, this.#redact);
-    } catch (error) {
-      if (error instanceof TransportError) return error;
-      throw error;
+    for (let isFirst = true;; isFirst = false) {
+      const made = typeof headers === "function"
+        ? await headers(signal)
+        : headers;
+      if ("kind" in made) return made;
+      try {
+        const reply = await this.#exchange.send({
+          method: "POST",
+          headers: isPacked ? [...made, ["Content-Encoding", "gzip"]] : made,
+          body: isPacked ? packed : body,
+        }, signal);
+        if (isFirst && this.#wire.again?.(reply)) continue;
+        if (reply.body.length === 0) return reply;
+        return withoutSecrets(reply, this.#redact());
+      } catch (error) {
+        if (error instanceof TransportError) return error;
+        throw error;
+      }
     }
   }
 }
