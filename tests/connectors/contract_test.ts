@@ -3,7 +3,8 @@ import * as registry from "../../connectors/registry.ts";
 import { scanBody } from "../../lib/json/scanner.ts";
 import { EVENT, ROW, SpanTable } from "../../lib/json/spans.ts";
 import { answer } from "../support/sinks.ts";
-import { type ContractSubject, runContract, SECRET } from "./contract.ts";
+import { runContract } from "./contract.ts";
+import { type ContractSubject, SECRET } from "./contract_subject.ts";
 
 /** The `event` of each envelope in a body. */
 function enveloped(body: Uint8Array): string[] {
@@ -30,18 +31,24 @@ function wrapped(body: Uint8Array): string[] {
 const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
   splunk: {
     env: (base) => ({ SPLUNK_HEC_URL: base, SPLUNK_HEC_TOKEN: SECRET }),
-    success: answer(200, { text: "Success", code: 0 }),
     eventsOf: enveloped,
+    speaks: {
+      protocol: "http",
+      success: answer(200, { text: "Success", code: 0 }),
+    },
   },
   crowdstrike: {
     env: (base) => ({ NGSIEM_URL: base, NGSIEM_API_KEY: SECRET }),
-    success: answer(200, { text: "Success", code: 0 }),
     eventsOf: enveloped,
+    speaks: {
+      protocol: "http",
+      success: answer(200, { text: "Success", code: 0 }),
+    },
   },
   hec: {
     env: (base) => ({ HEC_URL: `${base}/logs`, HEC_TOKEN: SECRET }),
-    success: answer(204),
     eventsOf: wrapped,
+    speaks: { protocol: "http", success: answer(204) },
   },
 };
 
