@@ -1,0 +1,139 @@
+/** Times as sources write them, read from bytes as whole milliseconds since the Unix epoch. */
+
+const ZERO = 0x30,
+  POINT = 0x2e,
+  PLUS = 0x2b,
+  MINUS = 0x2d,
+  COLON = 0x3a,
+  SLASH = 0x2f,
+  SPACE = 0x20,
+  UPPER_T = 0x54,
+  UPPER_Z = 0x5a;
+
+/** No time, or none that makes sense. */
+export const NO_TIME = -1;
+
+/** The first millisecond of the year 10000: from here on, ISO 8601 has no plain form. */
+const MOST = 253_402_300_800_000;
+
+const MINUTE = 60_000;
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte - ZERO >>> 0 <= 9;
+}
+
+/** The number of `count` digits at `at`; NaN where one of them is none. */
+function digits(bytes: Uint8Array, at: number, count: number): number {
+  let value = 0;
+  for (let i = at; i < at + count; i++) {
+    if (!isDigit(bytes[i])) return NaN;
+    value = value * 10 + (bytes[i] as number) - ZERO;
+  }
+  return value;
+}
+
+/**
+ * The time that the text at `start`…`end` says (without quotes): a number of seconds, milli-, micro- or nanoseconds by
+ * its magnitude, or `2026-03-13T00:00:00.123Z` with `T` or a space, `-` or `/`, any fraction, a zone or none (UTC).
+ * @returns milliseconds, rounded down; `NO_TIME` where it is neither, or before 1970, or after 9999
+ */
+export function readTime(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  const separator = bytes[start + 4];
+  return end - start >= 19 && (separator === MINUS || separator === SLASH)
+    ? readDate(bytes, start, end)
+    : readEpoch(bytes, start, end);
+}
+
+/** Digits that whole milliseconds leave of an integer part this long: 11 or fewer are seconds, and so on. */
+function shiftByMagnitude(count: number): number {
+  if (count <= 11) return 3;
+  if (count <= 14) return 0;
+  return count <= 17 ? -3 : -6;
+}
+
+function readEpoch(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && isDigit(bytes[at])) at++;
+  const count = at - start;
+  if (count === 0) return NO_TIME;
+  if (count > 20 || at < end && bytes[at] !== POINT) {
+    return readOddNumber(bytes, start, end);
+  }
+  const shift = shiftByMagnitude(count);
+  const wholeEnd = shift < 0 ? at + shift : at;
+  let value = digits(bytes, start, wholeEnd - start);
+  let part = at + 1;
+  for (let left = shift; left > 0; left--) {
+    value *= 10;
+    if (part < end && isDigit(bytes[part])) {
+      value += (bytes[part++] as number) - ZERO;
+    }
+  }
+  for (; part < end; part++) {
+    if (!isDigit(bytes[part])) return readOddNumber(bytes, start, end);
+  }
+  return value < MOST ? value : NO_TIME;
+}
+
+/** Exponents and their like. */
+function readOddNumber(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > 64) return NO_TIME;
+  const text = String.fromCharCode(...bytes.subarray(start, end));
+  if (!/^\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)) return NO_TIME;
+  const value = Number(text);
+  if (!(value < 1e20)) return NO_TIME;
+  const shift = shiftByMagnitude(Math.trunc(value).toFixed(0).length);
+  const milliseconds = Math.floor(value * 10 ** shift);
+  return milliseconds < MOST ? milliseconds : NO_TIME;
+}
+
+function readDate(bytes: Uint8Array, start: number, end: number): number {
+  const between = bytes[start + 10];
+  if (between !== UPPER_T && between !== SPACE) return NO_TIME;
+  if (bytes[start + 7] !== bytes[start + 4]) return NO_TIME;
+  if (bytes[start + 13] !== COLON || bytes[start + 16] !== COLON) {
+    return NO_TIME;
+  }
+  const year = digits(bytes, start, 4), month = digits(bytes, start + 5, 2);
+  const day = digits(bytes, start + 8, 2), hour = digits(bytes, start + 11, 2);
+  const minute = digits(bytes, start + 14, 2);
+  const second = digits(bytes, start + 17, 2);
+  // Written so that NaN fails too. A leap second is the next minute's first.
+  if (
+    !(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 31 &&
+      hour <= 24 && minute <= 59 && second <= 60)
+  ) return NO_TIME;
+  let at = start + 19, fraction = 0;
+  if (at < end && bytes[at] === POINT) {
+    let scale = 100;
+    for (at++; at < end && isDigit(bytes[at]); at++) {
+      fraction += ((bytes[at] as number) - ZERO) * scale;
+      scale = scale > 1 ? scale / 10 : 0;
+    }
+  }
+  while (at < end && bytes[at] === SPACE) at++;
+  let zone = 0;
+  const sign = bytes[at];
+  if (at < end && sign === UPPER_Z) {
+    at++;
+  } else if (at < end && (sign === PLUS || sign === MINUS)) {
+    const hours = digits(bytes, at + 1, 2);
+    at += 3;
+    if (bytes[at] === COLON) at++;
+    const minutes = at < end ? digits(bytes, at, 2) : 0;
+    at = Math.min(end, at + 2);
+    zone = (hours * 60 + minutes) * (sign === PLUS ? MINUTE : -MINUTE);
+  } else if (end - at === 3) {
+    // " UTC" and " GMT", the space read already.
+    const name = String.fromCharCode(...bytes.subarray(at, end));
+    if (name === "UTC" || name === "GMT") at = end;
+  }
+  if (at !== end) return NO_TIME;
+  const time = Date.UTC(year, month - 1, day, hour, minute, second) +
+    fraction - zone;
+  return time >= 0 && time < MOST ? time : NO_TIME;
+}
