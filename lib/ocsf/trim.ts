@@ -10,7 +10,8 @@
  * Runs for over-long events alone: clear rather than fast, yet in one or two passes whatever the event holds.
  */
 
-import { cutMembers, isNamed, spaceEnd, stringEnd } from "../json/members.ts";
+import { cutMembers, isNamed } from "../json/members.ts";
+import { afterSpace, afterString } from "../json/skip.ts";
 import { characterEnd } from "../json/utf8.ts";
 
 const QUOTE = 0x22,
@@ -84,16 +85,15 @@ function trimObject(
   end: number,
   limit: number,
 ): Uint8Array | undefined {
-  for (const unwanted of [["raw_data"], ["raw_data", "enrichments"]]) {
-    const edits = new Edits(bytes, start, end);
-    const unmapped = leaveOut(edits, unwanted);
-    if (edits.size <= limit) return edits.result();
-    if (unwanted.length === 1) continue;
-    const { inside, outside } = stringsOf(edits, unmapped);
-    return shorten(edits, inside, limit) || shorten(edits, outside, limit)
-      ? edits.result()
-      : undefined;
-  }
+  const light = new Edits(bytes, start, end);
+  leaveOut(light, ["raw_data"]);
+  if (light.size <= limit) return light.result();
+  const edits = new Edits(bytes, start, end);
+  const unmapped = leaveOut(edits, ["raw_data", "enrichments"]);
+  const { inside, outside } = stringsOf(edits, unmapped);
+  return shorten(edits, inside, limit) || shorten(edits, outside, limit)
+    ? edits.result()
+    : undefined;
 }
 
 function trimArray(
@@ -103,7 +103,7 @@ function trimArray(
   limit: number,
 ): Uint8Array | undefined {
   const edits = new Edits(bytes, start, end);
-  const isEmpty = spaceEnd(bytes, start + 1, end) === end - 1;
+  const isEmpty = afterSpace(bytes, start + 1) === end - 1;
   edits.replace(
     end - 1,
     end - 1,
@@ -218,8 +218,8 @@ function stringsOf(
       continue;
     }
     const literal = at;
-    at = stringEnd(bytes, at, end);
-    if (bytes[spaceEnd(bytes, at, end)] === COLON) continue;
+    at = afterString(bytes, at);
+    if (bytes[afterSpace(bytes, at)] === COLON) continue;
     while ((spans[span]?.end ?? end) <= literal) span++;
     const isInside = (spans[span]?.start ?? end) <= literal;
     (isInside ? inside : outside).push({ start: literal + 1, end: at - 1 });
