@@ -24,7 +24,7 @@ export interface ServedRequest {
   readonly gone: AbortSignal;
 }
 
-/** A whole answer. `Content-Length` is added. */
+/** A whole answer. `Content-Length` is added, save to a 204. */
 export interface Reply {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
@@ -56,12 +56,21 @@ const MAX_HEAD_BYTES = 65_536;
 
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
+  202: "Accepted",
+  204: "No Content",
+  301: "Moved Permanently",
   302: "Found",
+  303: "See Other",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  406: "Not Acceptable",
+  408: "Request Timeout",
+  409: "Conflict",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   429: "Too Many Requests",
@@ -238,7 +247,7 @@ function replyBytes(reply: Reply): Buffer {
   const lines = [
     `HTTP/1.1 ${reply.status} ${REASONS[reply.status] ?? "Status"}`,
     ...reply.headers.map(([name, value]) => `${name}: ${value}`),
-    `Content-Length: ${body.length}`,
+    ...(reply.status === 204 ? [] : [`Content-Length: ${body.length}`]),
     "",
     "",
   ];

@@ -30,6 +30,8 @@ export interface Verdict {
   readonly body: Uint8Array;
   /** Said by no vendor, but worth a test's attention: loss or damage that the reply hides. */
   readonly complaints: readonly string[];
+  /** For collectors with a memory (Elastic's `_id`s): called with what was taken in fact, after any fault. */
+  readonly keep?: (taken: readonly TakenEvent[]) => void;
 }
 
 /** How a vendor words a refusal that was asked for (a fault). */
@@ -39,15 +41,34 @@ export interface Refusal {
   readonly code?: number;
   /** Splunk's `invalid-event-number`. */
   readonly number?: number;
+  /** Of the request, below the target's prefix: a token endpoint words its refusals in another way. */
+  readonly path?: string;
   readonly headers?: readonly (readonly [string, string])[];
 }
 
-/** Refuses the event at this place although it is good; asked for each in order until it says yes. */
-export type Poison = (event: Uint8Array, place: number) => boolean;
+/**
+ * Refuses the event at this place although it is good; asked for each in order. A text names the refusal in the
+ * vendor's words (Elastic: the item error's type, `type:status` where the status is not the usual one).
+ */
+export type Poison = (event: Uint8Array, place: number) => boolean | string;
 
 export interface Protocol {
   judge(request: CollectorRequest, poison: Poison): Verdict;
   refuse(refusal: Refusal): Reply;
+  /** Does this request bring events? Others (a token, a check of the key) are spoilt only by faults meant for them. Absent: all do. */
+  isIntake?(request: Pick<CollectorRequest, "method" | "path">): boolean;
+  /** Takes back every token that was issued. */
+  revoke?(): void;
+}
+
+/** The judgement on a request that brings no event, or of which none is taken. `decided`: 1 where it was about a single one. */
+export function noneTaken(
+  reply: Reply,
+  body: Uint8Array,
+  decided = 0,
+  complaints: readonly string[] = [],
+): Verdict {
+  return { reply, taken: [], decided, body, complaints };
 }
 
 /** A JSON reply. */

@@ -15,7 +15,8 @@ import {
 } from "./protocols/crowdstrike.ts";
 import { hec, type HecOptions } from "./protocols/hec.ts";
 import { splunk, type SplunkOptions } from "./protocols/splunk.ts";
-import { Target } from "./target.ts";
+import { HttpTarget } from "./http_target.ts";
+import type { Target } from "./target.ts";
 
 /** A collector to offer: its protocol and what that vendor's console would let one set. Without a token it is `demo-siem-<name>`. */
 export type TargetOptions =
@@ -100,7 +101,7 @@ export async function startDemoSiem(
     clock = systemClock,
     onArrival = () => {},
   } = options;
-  const targets = new Map<string, Target>();
+  const targets = new Map<string, HttpTarget>();
   const server = await serveHttp({
     hostname,
     port,
@@ -124,7 +125,7 @@ export async function startDemoSiem(
     const token = settings.token ?? `demo-siem-${name}`;
     targets.set(
       name,
-      new Target({
+      new HttpTarget({
         name,
         url: `${url}/${name}${PATHS[settings.protocol]}`,
         token,

@@ -3,31 +3,36 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Arrival, Memory, RequestRecord } from "./arrival.ts";
-import { type ArmedFault, type Fault, FaultQueue, spoil } from "./faults.ts";
-import type { Ending, ServedRequest } from "./http_server.ts";
 import {
-  noPoison,
-  type Poison,
-  type Protocol,
-  type TakenEvent,
-  type Verdict,
-} from "./protocol.ts";
+  type ArmedFault,
+  type Fault,
+  type FaultOptions,
+  FaultQueue,
+} from "./faults.ts";
+import { noPoison, type Poison, type TakenEvent } from "./protocol.ts";
 
 interface Waiter {
   readonly isDone: () => boolean;
   readonly done: () => void;
 }
 
-export class Target {
+export interface TargetSetup {
+  readonly name: string;
+  readonly url: string;
+  readonly token: string;
+  readonly memory: Memory;
+  readonly clock: Clock;
+  readonly onArrival: (target: Target, arrival: Arrival) => void;
+}
+
+/** What HTTP and syslog collectors have in common. */
+export abstract class Target {
   readonly name: string;
   /** What a connector is configured with. */
   readonly url: string;
   readonly token: string;
-  readonly #protocol: Protocol;
   readonly #memory: Memory;
-  readonly #clock: Clock;
   readonly #onArrival: (target: Target, arrival: Arrival) => void;
-  readonly #faults = new FaultQueue();
   readonly #waiters = new Set<Waiter>();
   #arrivals: Arrival[] = [];
   #requests: RequestRecord[] = [];
@@ -36,23 +41,16 @@ export class Target {
   #requestCount = 0;
   /** Events looked at while a `reject` fault stands. */
   #lookedAt = 0;
+  protected readonly clock: Clock;
+  protected readonly faults = new FaultQueue();
 
-  constructor(options: {
-    readonly name: string;
-    readonly url: string;
-    readonly token: string;
-    readonly protocol: Protocol;
-    readonly memory: Memory;
-    readonly clock: Clock;
-    readonly onArrival: (target: Target, arrival: Arrival) => void;
-  }) {
-    this.name = options.name;
-    this.url = options.url;
-    this.token = options.token;
-    this.#protocol = options.protocol;
-    this.#memory = options.memory;
-    this.#clock = options.clock;
-    this.#onArrival = options.onArrival;
+  constructor(setup: TargetSetup) {
+    this.name = setup.name;
+    this.url = setup.url;
+    this.token = setup.token;
+    this.#memory = setup.memory;
+    this.clock = setup.clock;
+    this.#onArrival = setup.onArrival;
   }
 
   /** Events that came since the start, repeated ones counted again. */
@@ -65,7 +63,7 @@ export class Target {
     return this.#arrivals;
   }
 
-  /** The last requests, in order; refused and spoilt ones too. */
+  /** The last requests (syslog: messages), in order; refused and spoilt ones too. */
   get requests(): readonly RequestRecord[] {
     return this.#requests;
   }
@@ -75,18 +73,32 @@ export class Target {
     return this.#complaints;
   }
 
-  /** Asks for a fault: of the next `requests` requests, or until it is cleared. Several follow one another. */
-  fault(
-    fault: Fault,
-    { requests = Infinity }: { readonly requests?: number } = {},
-  ): ArmedFault {
+  /**
+   * Asks for a fault: of the next `requests` requests, or until it is cleared. Several follow one another.
+   * @throws {RangeError} when this kind of collector cannot go wrong in this way
+   */
+  fault(fault: Fault, options: FaultOptions = {}): ArmedFault {
     if (fault.kind === "reject") this.#lookedAt = 0;
-    return this.#faults.arm(fault, requests);
+    return this.faults.arm(fault, options);
   }
 
   /** Takes all faults back; what hangs is let go. */
   clear(): void {
-    this.#faults.clear();
+    this.faults.clear();
+  }
+
+  /** Resolves once the listener is as the faults want it (`refuse`, `handshake`). */
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Takes back every token that the collector has issued, where it issues any. */
+  revoke(): void {}
+
+  /** Ends what is the target's own, if anything is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.clear();
+    await this.ready();
   }
 
   /**
@@ -105,7 +117,7 @@ export class Target {
     const waiter = { isDone, done: resolve };
     this.#waiters.add(waiter);
     const over = new AbortController();
-    const tooLate = this.#clock.sleep(timeout, over.signal).then(() => {
+    const tooLate = this.clock.sleep(timeout, over.signal).then(() => {
       throw new Error(
         `Demo SIEM "${this.name}": waited ${timeout} ms for ${
           typeof wanted === "number" ? `${wanted} events` : "a condition"
@@ -123,95 +135,46 @@ export class Target {
     }
   }
 
-  /** Answers one request; `path` is below the target's prefix. */
-  async handle(request: ServedRequest, path: string): Promise<Ending> {
-    const armed = this.#faults.next();
-    const fault = armed?.fault;
-    const number = this.#requestCount++;
-    const note = (
-      verdict: Pick<Verdict, "body" | "taken">,
-      ending: Ending,
-    ): Ending => {
-      this.#keep({ request, path, number, verdict, ending });
-      return ending;
-    };
-    const unread = { body: new Uint8Array(), taken: [] };
-    if (fault?.kind === "reset" && fault.when === "before") {
-      return note(unread, { kind: "reset" });
-    }
-    const body = await request.body();
-    if (body === undefined) return note(unread, { kind: "close" });
-    if (fault?.kind === "hang" && armed !== undefined) {
-      note({ body, taken: [] }, { kind: "close" });
-      await this.#pause(
-        fault.ms ?? Infinity,
-        AbortSignal.any([armed.cleared, request.gone]),
-      );
-      return { kind: "close" };
-    }
-    const verdict = this.#protocol.judge(
-      {
-        method: request.method,
-        path,
-        query: request.query,
-        headers: request.headers,
-        body,
-      },
-      fault?.kind === "reject" ? this.#poison(fault.events) : noPoison,
-    );
-    this.#complaints = [...this.#complaints, ...verdict.complaints].slice(
-      -1000,
-    );
-    if (fault === undefined || fault.kind === "reject") {
-      // What the sender halves or resends is looked at again, and gets the same numbers.
-      this.#lookedAt += verdict.decided;
-      return note(verdict, { kind: "reply", reply: verdict.reply });
-    }
-    if (fault.kind === "hang") throw new TypeError("A hang was handled above");
-    const { ending, taken } = spoil(
-      fault,
-      verdict,
-      this.#protocol,
-      (ms) => this.#pause(ms, request.gone),
-    );
-    return note({ body: verdict.body, taken }, ending);
+  /** The number of a request that begins. */
+  protected begin(): number {
+    return this.#requestCount++;
   }
 
-  #poison(events: number | ((event: Uint8Array) => boolean)): Poison {
+  /** Refuses events as a `reject` fault wants it; without one, none. */
+  protected poison(fault: Fault | undefined): Poison {
+    if (fault?.kind !== "reject") return noPoison;
+    const { events, as = true } = fault;
     return typeof events === "number"
-      ? (_event, place) => (this.#lookedAt + place + 1) % events === 0
-      : (event) => events(event);
+      ? (_event, place) => (this.#lookedAt + place + 1) % events === 0 && as
+      : (event) => events(event) && as;
   }
 
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+  /** Counts on for `reject`: what the sender halves or resends is looked at again, and gets the same numbers. */
+  protected lookedAt(decided: number): void {
+    this.#lookedAt += decided;
+  }
+
+  protected complain(complaints: readonly string[]): void {
+    if (complaints.length === 0) return;
+    this.#complaints = [...this.#complaints, ...complaints].slice(-1000);
+  }
+
+  /** Sleeps until the signal aborts, at most `ms`. */
+  protected async pause(ms: number, signal: AbortSignal): Promise<void> {
     // The clock's longest sleep is some weeks; "until cleared" needs no more.
-    await this.#clock.sleep(ms, signal).catch(() => {});
+    await this.clock.sleep(ms, signal).catch(() => {});
   }
 
-  #keep({ request, path, number, verdict, ending }: {
-    readonly request: ServedRequest;
-    readonly path: string;
-    readonly number: number;
-    readonly verdict: Pick<Verdict, "body" | "taken">;
-    readonly ending: Ending;
-  }): void {
-    const at = this.#clock.now();
-    const { connection } = request;
-    const whole = ending.kind === "reply" || ending.kind === "drip";
-    this.#requests.push({
-      number,
-      connection,
-      at,
-      method: request.method,
-      path,
-      headers: request.headers,
-      body: verdict.body,
-      status: whole ? ending.reply.status : 0,
-      reply: whole ? ending.reply.body : "",
-      events: verdict.taken.length,
-    });
-    verdict.taken.forEach((taken, place) =>
-      this.#arrive(taken, { request: number, place, connection, at })
+  /** Remembers a request that has ended, and the events taken from it. */
+  protected keep(
+    request: Omit<RequestRecord, "at" | "events">,
+    taken: readonly TakenEvent[],
+  ): void {
+    const at = this.clock.now();
+    this.#requests.push({ ...request, at, events: taken.length });
+    const { number, connection } = request;
+    taken.forEach((one, place) =>
+      this.#arrive(one, { request: number, place, connection, at })
     );
     this.#forget();
     for (const waiter of this.#waiters) if (waiter.isDone()) waiter.done();
