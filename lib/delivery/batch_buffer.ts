@@ -34,6 +34,8 @@ export class BatchBuffer {
   readonly refusals: Rejection[] = [];
   /** Place in the run of each written event; the index is its position in the body. */
   readonly places: number[] = [];
+  /** Where each written event ends in the body. */
+  readonly ends: number[] = [];
   /** Where the event being written began, its separator included; -1 between events. */
   #mark = -1;
   /** Where its own bytes began. */
@@ -56,6 +58,7 @@ export class BatchBuffer {
     this.trailer = 0;
     this.refusals.length = 0;
     this.places.length = 0;
+    this.ends.length = 0;
     this.#mark = -1;
     if (this.bytes.length > Math.max(FIRST_BYTES, 2 * this.limits.bytes)) {
       this.bytes = new Uint8Array(FIRST_BYTES);
@@ -93,6 +96,7 @@ export class BatchBuffer {
       return false;
     }
     this.places.push(place);
+    this.ends.push(this.length);
     this.count = place + 1;
     this.#mark = -1;
     return true;

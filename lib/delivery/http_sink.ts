@@ -114,6 +114,23 @@ export function words(reply: HttpReply): string {
     : line;
 }
 
+/** The reply with the credentials blanked that its body echoes. */
+export function withoutSecrets(
+  reply: HttpReply,
+  redact: (text: string) => string,
+): HttpReply {
+  const text = reply.text();
+  const clean = redact(text);
+  if (clean === text) return reply;
+  const { status, headers } = reply;
+  return {
+    status,
+    headers,
+    body: new TextEncoder().encode(clean),
+    text: () => clean,
+  };
+}
+
 /** The body gzipped, fastest level. */
 export function gzip(body: Uint8Array): Uint8Array {
   return gzipSync(body, { level: 1 });

@@ -20,17 +20,28 @@ import {
 } from "../json/spans.ts";
 import { redactor } from "../secrets.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
+import {
+  type Check,
+  faultText,
+  runChecks,
+  stepOf,
+  stepsBefore,
+} from "./checks.ts";
 import type { HttpExchange, HttpReply } from "./http_exchange.ts";
 import {
   gzip,
   GZIP_ABOVE_BYTES,
   transportOutcome,
   wantsHttps,
+  withoutSecrets,
 } from "./http_sink.ts";
 import { TransportError } from "./transport_error.ts";
 
 /** Header names and values, in order. */
 export type HeaderList = readonly (readonly [string, string])[];
+
+/** Headers of one request, or why there are none. */
+export type MadeHeaders = HeaderList | Outcome | TransportError;
 
 /** What stands around and between the events of a body. */
 export interface Frame {
@@ -51,19 +62,19 @@ export interface PostWire {
   readonly limits: BatchLimits;
   /**
    * Everything that every request carries; compression is added. A function is asked before each request (a token, a
-   * signature); its outcome, where it has no headers to give, is the attempt's.
+   * signature); where it has none to give, why is the attempt's outcome.
    */
   readonly headers:
     | HeaderList
-    | ((
-      signal: AbortSignal,
-    ) => HeaderList | Outcome | Promise<HeaderList | Outcome>);
+    | ((signal: AbortSignal) => MadeHeaders | Promise<MadeHeaders>);
   /** What stands around the events. Absent: nothing, and a line feed between them. */
   readonly frame?: Frame;
   /** Texts that no message may hold, should an answer echo them. A function where they change. */
   readonly secrets: readonly string[] | (() => readonly string[]);
-  /** Whether bodies over 1 KB are compressed (those that become smaller). */
-  readonly gzip: boolean;
+  /** Whether bodies over 1 KB are compressed (those that become smaller); `always`: every body, to readers of gzip alone. */
+  readonly gzip: boolean | "always";
+  /** Bytes of a reply that are kept; 1 MiB unless given. */
+  readonly maxReplyBytes?: number;
   /**
    * Writes one event. Pure. `view` is what leaves, as the format says. `ocsf` is the event as OCSF where
    * `readsOcsf` is set (the same one as `view` with format `ocsf`), else `view`.
@@ -72,12 +83,14 @@ export interface PostWire {
   /** The wire form has members that come from OCSF fields whatever the format. */
   readonly readsOcsf?: boolean;
   /** Whether this answer sends the same body once more in the same attempt, with headers made anew. */
-  again?(reply: HttpReply): boolean;
+  again?(reply: HttpReply, headers: HeaderList): boolean;
   /** The body of the vendor's harmless request, for connection tests. Absent: an empty one. */
   readonly harmless?: string;
+  /** Other requests for connection tests, in place of the harmless body; asked for at each test. */
+  checks?(): readonly Check[];
   /** The outcome of an answered attempt. */
   judge(reply: HttpReply, batch: BatchBuffer): Outcome;
-  /** Whether a refusal of an empty body shows that the credential was looked at first and was good. */
+  /** Whether an answer to an empty body, no setup fault, shows that the credential was looked at first and was good. */
   isNoData(reply: HttpReply): boolean;
 }
 
@@ -125,7 +138,11 @@ class PostSink implements Sink {
     this.#open = encoder.encode(frame.open);
     this.#separator = encoder.encode(frame.separator);
     this.#close = encoder.encode(frame.close);
-    this.#exchange = context.http(wire.url);
+    const { maxReplyBytes } = wire;
+    this.#exchange = context.http(
+      wire.url,
+      maxReplyBytes === undefined ? {} : { maxReplyBytes },
+    );
   }
 
   encode(events: EventRun, into: BatchBuffer): void {
@@ -156,24 +173,19 @@ class PostSink implements Sink {
   }
 
   async *test(signal: AbortSignal): AsyncIterable<TestStep> {
+    const checks = this.#wire.checks?.();
+    if (checks !== undefined) {
+      const clean = (reply: HttpReply) => withoutSecrets(reply, this.#redact());
+      yield* runChecks(checks, clean, this.#context, signal);
+      return;
+    }
     const { clock } = this.#context;
     const began = clock.monotonic();
     const harmless = new TextEncoder().encode(this.#wire.harmless ?? "");
     const reply = await this.#send(harmless, signal);
     const ms = Math.round(clock.monotonic() - began);
-    const { host, protocol } = this.#wire.url;
     const failed = reply instanceof TransportError ? stepOf(reply) : "login";
-    for (
-      const [name, detail] of [
-        ["address", `${host} was found.`],
-        ["connection", `${host} answers.`],
-        ["certificate", "The certificate is trusted."],
-      ] as const
-    ) {
-      if (name === "certificate" && protocol === "http:") continue;
-      if (name === failed) break;
-      yield { name, ok: true, ms: 0, detail };
-    }
+    yield* stepsBefore(failed, this.#wire.url);
     yield reply instanceof TransportError
       ? { name: failed, ok: false, ms, detail: reply.message }
       : { name: failed, ms, ...this.#judgeHarmless(reply) };
@@ -203,46 +215,36 @@ class PostSink implements Sink {
     const outcome = "kind" in reply
       ? reply
       : this.#judge(reply, new BatchBuffer(this.limits));
-    if (
-      outcome.kind === "delivered" ||
-      outcome.kind === "split" && "status" in reply &&
-        this.#wire.isNoData(reply)
-    ) {
-      return {
-        ok: true,
-        detail: "The credential was accepted. No event was sent.",
-      };
-    }
-    const said = "message" in outcome
-      ? outcome.message
-      : "status" in reply
-      ? `${reply.status}`
-      : outcome.kind;
-    const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
-    return { ok: false, detail: `${said}.${help}` };
+    const isGood = outcome.kind === "delivered" ||
+      outcome.kind !== "held" && "status" in reply &&
+        this.#wire.isNoData(reply);
+    return isGood
+      ? { ok: true, detail: "The credential was accepted. No event was sent." }
+      : { ok: false, detail: faultText(outcome) };
   }
 
   async #send(
     body: Uint8Array,
     signal: AbortSignal,
   ): Promise<HttpReply | Outcome | TransportError> {
-    const packed = this.#wire.gzip && body.length > GZIP_ABOVE_BYTES
+    const isAlways = this.#wire.gzip === "always";
+    const packed = isAlways || this.#wire.gzip && body.length > GZIP_ABOVE_BYTES
       ? gzip(body)
       : body;
-    const isPacked = packed.length < body.length;
+    const isPacked = isAlways || packed.length < body.length;
     const { headers } = this.#wire;
     for (let isFirst = true;; isFirst = false) {
       const made = typeof headers === "function"
         ? await headers(signal)
         : headers;
-      if ("kind" in made) return made;
+      if (made instanceof TransportError || "kind" in made) return made;
       try {
         const reply = await this.#exchange.send({
           method: "POST",
           headers: isPacked ? [...made, ["Content-Encoding", "gzip"]] : made,
           body: isPacked ? packed : body,
         }, signal);
-        if (isFirst && this.#wire.again?.(reply)) continue;
+        if (isFirst && this.#wire.again?.(reply, made)) continue;
         if (reply.body.length === 0) return reply;
         return withoutSecrets(reply, this.#redact());
       } catch (error) {
@@ -251,31 +253,6 @@ class PostSink implements Sink {
       }
     }
   }
-}
-
-/** The reply with the credentials blanked that its body echoes. */
-function withoutSecrets(
-  reply: HttpReply,
-  redact: (text: string) => string,
-): HttpReply {
-  const text = reply.text();
-  const clean = redact(text);
-  if (clean === text) return reply;
-  const { status, headers } = reply;
-  return {
-    status,
-    headers,
-    body: new TextEncoder().encode(clean),
-    text: () => clean,
-  };
-}
-
-/** The step of a connection test at which an attempt without an answer stopped. */
-function stepOf(error: TransportError): TestStep["name"] {
-  if (error.reason === "dns") return "address";
-  return error.reason.startsWith("tls") || error.reason === "client_key"
-    ? "certificate"
-    : "connection";
 }
 
 /** One event that says it is a test, with an id of its own. */
