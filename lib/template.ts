@@ -8,32 +8,38 @@
  */
 
 import type { EventView } from "./event.ts";
-import { numberEnd, ocsfTime } from "./format/ocsf_time.ts";
-import { copyBytes, copyOneLine } from "./json/copy.ts";
-import {
-  MOVED_POINT_BYTES,
-  NUMBER_BYTES,
-  writeAsSeconds,
-  writeInteger,
-  writeSeconds,
-} from "./json/numbers.ts";
+import { ByteMap } from "./json/byte_map.ts";
+import { fieldSpans } from "./json/field_spans.ts";
+import { pathId } from "./json/paths.ts";
 import {
   EVENT,
   FIELDS,
   HOST,
   INDEX,
   type Member,
-  MULTILINE,
   SOURCE,
   SOURCETYPE,
-  TIME,
 } from "./json/spans.ts";
-import { writeTextAsJson } from "./json/strings.ts";
-
-const QUOTE = 0x22;
-
-/** The most bytes that one byte becomes inside a JSON string. */
-const ESCAPED = 6;
+import {
+  firstPresent,
+  writeBytes,
+  writeEpochSeconds,
+  writeEvent,
+  writeEventId,
+  writeEventLine,
+  writeEventMembers,
+  writeEventMs,
+  writeEventString,
+  writeEventTime,
+  writeJson,
+  writeMapped,
+  writeNumber,
+  writeReceived,
+  writeSeconds,
+  writeSpan,
+  writeString,
+  writeText,
+} from "./template_writers.ts";
 
 /** Where a template writes: the part of a batch's buffer that it needs. */
 export interface GrowingBytes {
@@ -53,9 +59,21 @@ const LITERAL = 0,
   MEMBER = 4,
   SECONDS = 5,
   EPOCH_SECONDS = 6,
-  RECEIVED_MS = 7;
+  RECEIVED_MS = 7,
+  EVENT_STRING = 8,
+  EVENT_MEMBERS = 9,
+  EVENT_ID = 10,
+  ISO_TIME = 11,
+  EPOCH_MS = 12,
+  TEXT = 13,
+  NUMBER = 14,
+  JSON_VALUE = 15,
+  JSON_TEXT = 16,
+  MAPPED = 17;
 
-type Op = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+type Op =
+  | (0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8)
+  | (9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17);
 
 /** A place in a template that each event fills. */
 export interface Slot {
@@ -63,8 +81,12 @@ export interface Slot {
   readonly member?: Member;
   /** Written before the member's own value. */
   readonly prefix?: string;
-  /** What stands for an absent member: JSON, its prefix included. */
+  /** What stands for an absent member or field: bytes as they leave, the prefix included. */
   readonly fallback?: string;
+  /** Where the field is looked for, in this order. */
+  readonly paths?: readonly string[];
+  /** What leaves by what the field says. */
+  readonly table?: ByteMap;
 }
 
 /** The event's bytes as they are; a line of text as a JSON string, U+FFFD for what is no UTF-8. */
@@ -120,16 +142,78 @@ export function optional(which: TextMember, fallback = ""): Slot {
   };
 }
 
+/** The event as a JSON string: its JSON text, or the line of text. */
+export const eventString: Slot = { op: EVENT_STRING };
+
+/** The members of an object event on one line, without the braces; any other event as the one member `message`. */
+export const eventMembers: Slot = { op: EVENT_MEMBERS };
+
+/** The relay's own id of the event, without quotes: `<segment>-<n>`. */
+export const eventId: Slot = { op: EVENT_ID };
+
+/**
+ * When it happened, `2026-03-13T00:00:00.123Z` without quotes: the envelope's time by its magnitude (s, ms, µs, ns),
+ * else an OCSF event's time, else the receipt. Years 0001 to 9999.
+ */
+export const isoTime: Slot = { op: ISO_TIME };
+
+/** As `isoTime`, in whole milliseconds since the Unix epoch. */
+export const epochMs: Slot = { op: EPOCH_MS };
+
+/** One dotted path (`actor.user.uid`, `resources.0.name`), or more: the first counts that is present, not null, not "". */
+export type Paths = string | readonly string[];
+
+/**
+ * A field as a JSON string with quotes: strings as they are, all else as its JSON text; `fallback`, plain text, where
+ * there is none.
+ */
+export function text(paths: Paths, fallback = ""): Slot {
+  return field(TEXT, paths, JSON.stringify(fallback));
+}
+
+/** A field that is a number, or a string that holds a JSON number, as that number; else `fallback`, JSON. */
+export function number(paths: Paths, fallback = "null"): Slot {
+  return field(NUMBER, paths, fallback);
+}
+
+/** A field's JSON text on one line; `fallback`, JSON, where there is none. */
+export function json(paths: Paths, fallback = "null"): Slot {
+  return field(JSON_VALUE, paths, fallback);
+}
+
+/** A field's JSON text as a JSON string (`"[\\"a\\"]"`); `fallback`, plain text, where there is none. */
+export function jsonText(paths: Paths, fallback = ""): Slot {
+  return field(JSON_TEXT, paths, JSON.stringify(fallback));
+}
+
+/** What `table` says for a field's text (`severity_id`'s digits), written as it stands; else `fallback`, likewise. */
+export function mapped(
+  paths: Paths,
+  table: Readonly<Record<string, string>>,
+  fallback: string,
+): Slot {
+  return { ...field(MAPPED, paths, fallback), table: new ByteMap(table) };
+}
+
+function field(op: Op, paths: Paths, fallback: string): Slot {
+  return { op, paths: typeof paths === "string" ? [paths] : paths, fallback };
+}
+
 const NOTHING = new Uint8Array(0);
+const NO_PATHS = new Uint32Array(0);
 
 /** A compiled template. Holds no state of an event: one serves any number of buffers. */
 export class Template {
-  /** Five parallel columns, one entry per step. */
+  /** Parallel columns, one entry per step. */
   readonly #ops: Uint8Array;
   readonly #members: Uint8Array;
   /** The literal, or what goes before a member's value. */
   readonly #prefixes: Uint8Array[];
   readonly #fallbacks: Uint8Array[];
+  readonly #tables: (ByteMap | undefined)[];
+  readonly #paths: (readonly string[])[];
+  /** `#paths` interned: at the first event, so that a template that nobody fills costs no walk anything. */
+  #ids: Uint32Array[] | undefined;
 
   constructor(parts: readonly (string | Slot)[]) {
     const encoder = new TextEncoder();
@@ -142,13 +226,19 @@ export class Template {
     this.#members = Uint8Array.from(slots, (slot) => slot.member ?? 0);
     this.#prefixes = slots.map((slot) => bytes(slot.prefix));
     this.#fallbacks = slots.map((slot) => bytes(slot.fallback));
+    this.#tables = slots.map((slot) => slot.table);
+    this.#paths = slots.map((slot) => slot.paths ?? []);
   }
 
-  /** Writes one event. Called once per event and connector: the hot path. */
-  fill(view: EventView, into: GrowingBytes): void {
+  /**
+   * Writes one event. Called once per event and connector: the hot path. The event's bytes, its id and envelope are
+   * `view`'s; fields are read from `ocsf`, the same event as OCSF.
+   */
+  fill(view: EventView, into: GrowingBytes, ocsf: EventView = view): void {
     const ops = this.#ops;
     for (let step = 0; step < ops.length; step++) {
-      switch (ops[step] as Op) {
+      const op = ops[step] as Op;
+      switch (op) {
         case LITERAL:
           writeBytes(this.#prefixes[step] as Uint8Array, into);
           break;
@@ -156,12 +246,11 @@ export class Template {
           writeEvent(view, into);
           break;
         case EVENT_LINE:
-          if (view.flags & MULTILINE) writeOneLine(view, EVENT, into);
-          else writeEvent(view, into);
+          writeEventLine(view, into);
           break;
         case EVENT_TEXT_LINE:
-          if (view.flags & MULTILINE) writeOneLine(view, EVENT, into);
-          else writeSpan(view, EVENT, into);
+          if (view.isRaw) writeSpan(view, EVENT, into);
+          else writeEventLine(view, into);
           break;
         case MEMBER: {
           const which = this.#members[step] as Member;
@@ -172,17 +261,63 @@ export class Template {
           break;
         }
         case SECONDS:
-          if (view.end(TIME) > view.start(TIME)) writeSpan(view, TIME, into);
-          else writeMadeTime(view, into);
+          writeSeconds(view, into);
           break;
         case EPOCH_SECONDS:
           writeEpochSeconds(view, into);
           break;
         case RECEIVED_MS:
-          into.room(NUMBER_BYTES);
-          into.length = writeInteger(view.receivedAt, into.bytes, into.length);
+          writeReceived(view, into);
           break;
+        case EVENT_STRING:
+          writeEventString(view, into);
+          break;
+        case EVENT_MEMBERS:
+          writeEventMembers(view, into);
+          break;
+        case EVENT_ID:
+          writeEventId(view, into);
+          break;
+        case ISO_TIME:
+          writeEventTime(view, ocsf, into);
+          break;
+        case EPOCH_MS:
+          writeEventMs(view, ocsf, into);
+          break;
+        default:
+          if (!this.#writeField(step, op, ocsf, into)) {
+            writeBytes(this.#fallbacks[step] as Uint8Array, into);
+          }
       }
+    }
+  }
+
+  /** @returns false where the event has no such field and nothing was written. */
+  #writeField(
+    step: number,
+    op: Op,
+    view: EventView,
+    into: GrowingBytes,
+  ): boolean {
+    this.#ids ??= this.#paths.map((paths) => Uint32Array.from(paths, pathId));
+    const spans = fieldSpans(view);
+    const path = firstPresent(spans, view.bytes, this.#ids[step] ?? NO_PATHS);
+    if (path < 0) return false;
+    const start = spans.start(path), end = spans.end(path);
+    switch (op) {
+      case TEXT:
+        writeText(view.bytes, start, end, into);
+        return true;
+      case NUMBER:
+        return writeNumber(view.bytes, start, end, into);
+      case JSON_VALUE:
+        writeJson(view, start, end, into);
+        return true;
+      case JSON_TEXT:
+        writeString(view.bytes, start, end, into);
+        return true;
+      default:
+        return writeMapped(view.bytes, start, end, this.#tables[step], into);
     }
   }
 }
@@ -198,82 +333,4 @@ export function template(
       return slot === undefined ? [literal] : [literal, slot];
     }),
   );
-}
-
-function writeBytes(part: Uint8Array, into: GrowingBytes): void {
-  into.room(part.length);
-  into.length = copyBytes(part, 0, part.length, into.bytes, into.length);
-}
-
-function writeSpan(view: EventView, which: Member, into: GrowingBytes): void {
-  const start = view.start(which), end = view.end(which);
-  into.room(end - start);
-  into.length = copyBytes(view.bytes, start, end, into.bytes, into.length);
-}
-
-function writeOneLine(
-  view: EventView,
-  which: Member,
-  into: GrowingBytes,
-): void {
-  const start = view.start(which), end = view.end(which);
-  into.room(end - start);
-  into.length = copyOneLine(view.bytes, start, end, into.bytes, into.length);
-}
-
-function writeEvent(view: EventView, into: GrowingBytes): void {
-  if (!view.isRaw) return writeSpan(view, EVENT, into);
-  const start = view.start(EVENT), end = view.end(EVENT);
-  into.room(ESCAPED * (end - start) + 2);
-  const out = into.bytes;
-  out[into.length++] = QUOTE;
-  into.length = writeTextAsJson(view.bytes, start, end, out, into.length);
-  out[into.length++] = QUOTE;
-}
-
-/** The time of an event whose envelope has none. */
-function writeMadeTime(view: EventView, into: GrowingBytes): void {
-  into.room(NUMBER_BYTES);
-  if (!view.isRaw) {
-    const limit = view.end(EVENT);
-    const start = ocsfTime(view.bytes, view.start(EVENT), limit);
-    if (start >= 0) {
-      const end = numberEnd(view.bytes, start, limit);
-      if (writeMoved(view, start, end, "milliseconds", into)) return;
-    }
-  }
-  into.length = writeSeconds(view.receivedAt, into.bytes, into.length);
-}
-
-function writeEpochSeconds(view: EventView, into: GrowingBytes): void {
-  let start = view.start(TIME), end = view.end(TIME);
-  if (start === end) return writeMadeTime(view, into);
-  if (view.bytes[start] === QUOTE) {
-    start++;
-    end--;
-  }
-  // A text that is no number leaves as it came: its reader has to judge it.
-  if (!writeMoved(view, start, end, "by magnitude", into)) {
-    writeSpan(view, TIME, into);
-  }
-}
-
-function writeMoved(
-  view: EventView,
-  start: number,
-  end: number,
-  unit: "milliseconds" | "by magnitude",
-  into: GrowingBytes,
-): boolean {
-  into.room(end - start + MOVED_POINT_BYTES);
-  const at = writeAsSeconds(
-    view.bytes,
-    start,
-    end,
-    unit,
-    into.bytes,
-    into.length,
-  );
-  if (at >= 0) into.length = at;
-  return at >= 0;
 }

@@ -54,7 +54,7 @@ export type TimeUnit = "milliseconds" | "by magnitude";
  * Decimal places by the number of integer digits. Seconds have up to 11 (year 5138), milliseconds 12 to 14 (from 1973),
  * microseconds 15 to 17, nanoseconds more.
  */
-function placesByMagnitude(digits: number): number {
+export function placesByMagnitude(digits: number): number {
   if (digits <= 11) return 0;
   if (digits <= 14) return 3;
   if (digits <= 17) return 6;

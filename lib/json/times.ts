@@ -1,0 +1,149 @@
+/** Times as bytes: milliseconds since the Unix epoch read from numbers and written as ISO 8601, without a `Date`. */
+
+import { placesByMagnitude, type TimeUnit, writeInteger } from "./numbers.ts";
+
+/** 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what every reader of four digits takes. */
+export const EARLIEST = -62_135_596_800_000;
+export const LATEST = 253_402_300_799_999;
+
+/** What `writeIsoTime` writes: `2026-03-13T00:00:00.123Z`. */
+export const ISO_BYTES = 24;
+
+const ZERO = 0x30, POINT = 0x2e, MINUS = 0x2d, PLUS = 0x2b, LOWER_E = 0x65;
+const DAY = 86_400_000;
+
+/** Milliseconds have at most this many digits; more are far beyond `LATEST`. */
+const MOST_DIGITS = 16;
+
+const decoder = new TextDecoder();
+
+function digitsEnd(bytes: Uint8Array, from: number, end: number): number {
+  let i = from;
+  while (i < end && (bytes[i] as number) - ZERO >>> 0 <= 9) i++;
+  return i;
+}
+
+function clamped(milliseconds: number): number {
+  return Math.min(LATEST, Math.max(EARLIEST, Math.trunc(milliseconds)));
+}
+
+/**
+ * The time that the number text `bytes[start … end)` says, in whole milliseconds from `EARLIEST` to `LATEST`; what is
+ * finer is cut off. NaN when it is no JSON number.
+ */
+export function readMilliseconds(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  unit: TimeUnit,
+): number {
+  const whole = start < end && bytes[start] === MINUS ? start + 1 : start;
+  const wholeEnd = digitsEnd(bytes, whole, end);
+  const digits = wholeEnd - whole;
+  if (digits === 0 || digits > 1 && bytes[whole] === ZERO) return NaN;
+  let i = wholeEnd;
+  if (i < end && bytes[i] === POINT) {
+    i = digitsEnd(bytes, wholeEnd + 1, end);
+    if (i === wholeEnd + 1) return NaN;
+  }
+  if (i < end) return readExponent(bytes, start, i, end, unit);
+
+  const places = unit === "milliseconds" ? 3 : placesByMagnitude(digits);
+  const wanted = digits - places + 3;
+  let value = 0;
+  if (wanted > MOST_DIGITS) {
+    value = Infinity;
+  } else {
+    for (let n = 0, at = whole; n < wanted; n++, at++) {
+      if (at === wholeEnd) at++; // The point, or the end.
+      value = value * 10 + (at < end ? (bytes[at] as number) - ZERO : 0);
+    }
+  }
+  return clamped(whole > start ? -value : value);
+}
+
+/** The rare number with an exponent, which begins at `at`. */
+function readExponent(
+  bytes: Uint8Array,
+  start: number,
+  at: number,
+  end: number,
+  unit: TimeUnit,
+): number {
+  if (((bytes[at] as number) | 0x20) !== LOWER_E) return NaN;
+  let i = at + 1;
+  if (bytes[i] === MINUS || bytes[i] === PLUS) i++;
+  if (i >= end || digitsEnd(bytes, i, end) !== end) return NaN;
+  const value = Number(decoder.decode(bytes.subarray(start, end)));
+  if (unit === "milliseconds") return clamped(value);
+  const whole = Math.trunc(Math.abs(value));
+  const digits = whole < 1e11 ? 1 : whole < 1e14 ? 12 : whole < 1e17 ? 15 : 18;
+  return clamped(value * 10 ** (3 - placesByMagnitude(digits)));
+}
+
+/** Writes whole milliseconds since the Unix epoch, which may be before it. @returns the place behind them. */
+export function writeMilliseconds(
+  milliseconds: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  if (milliseconds >= 0) return writeInteger(milliseconds, out, at);
+  out[at] = MINUS;
+  return writeInteger(-milliseconds, out, at + 1);
+}
+
+/** Writes `value`, which has at most `digits` digits, with zeros before it. */
+function writePadded(
+  value: number,
+  digits: number,
+  out: Uint8Array,
+  at: number,
+): void {
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    const next = rest / 10 | 0;
+    out[i] = ZERO + rest - next * 10;
+    rest = next;
+  }
+}
+
+/**
+ * Writes a time as `Date.prototype.toISOString` does, without quotes. `milliseconds` is whole and lies from `EARLIEST`
+ * to `LATEST`. Days to civil: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+ * @returns the place behind it
+ */
+export function writeIsoTime(
+  milliseconds: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  const days = Math.floor(milliseconds / DAY);
+  const rest = milliseconds - days * DAY;
+  // From 0000-03-01: leap days stand at the end of a year, which begins in March.
+  const shifted = days + 719_468;
+  const era = Math.floor(shifted / 146_097);
+  const dayOfEra = shifted - era * 146_097;
+  const yearOfEra = (dayOfEra - (dayOfEra / 1460 | 0) +
+        (dayOfEra / 36_524 | 0) - (dayOfEra / 146_096 | 0)) / 365 | 0;
+  const dayOfYear = dayOfEra -
+    (365 * yearOfEra + (yearOfEra >> 2) - (yearOfEra / 100 | 0));
+  const fromMarch = (5 * dayOfYear + 2) / 153 | 0;
+  const day = dayOfYear - ((153 * fromMarch + 2) / 5 | 0) + 1;
+  const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  writePadded(year, 4, out, at);
+  out[at + 4] = MINUS;
+  writePadded(month, 2, out, at + 5);
+  out[at + 7] = MINUS;
+  writePadded(day, 2, out, at + 8);
+  out[at + 10] = 0x54;
+  writePadded(rest / 3_600_000 | 0, 2, out, at + 11);
+  out[at + 13] = 0x3a;
+  writePadded((rest / 60_000 | 0) % 60, 2, out, at + 14);
+  out[at + 16] = 0x3a;
+  writePadded((rest / 1000 | 0) % 60, 2, out, at + 17);
+  out[at + 19] = POINT;
+  writePadded(rest % 1000, 3, out, at + 20);
+  out[at + 23] = 0x5a;
+  return at + ISO_BYTES;
+}
