@@ -175,7 +175,10 @@ export interface ConnectorContext extends Omit<SinkEnvironment, "http"> {
   readonly name: string;
   readonly common: CommonSettings;
   /** Opens the HTTP exchange for an address, with the connector's TLS, proxy and time: one attempt each, no retry. */
-  readonly http: (url: URL) => HttpExchange;
+  readonly http: (
+    url: URL,
+    options?: Pick<HttpTarget, "maxReplyBytes">,
+  ) => HttpExchange;
 }
 
 /** An open connector. The dispatcher calls `deliver` one batch at a time. */

@@ -239,8 +239,9 @@ function loadConnector(
         ...environment,
         name: type.type,
         common: settled,
-        http: (url) =>
+        http: (url, options) =>
           http({
+            ...options,
             url,
             tls: settled.tls,
             proxy: settled.proxy ?? proxyFor(url),
