@@ -80,6 +80,8 @@ export type Outcome =
     readonly message: string;
     /** The wait that the SIEM asked for, in milliseconds. */
     readonly after?: number;
+    /** What is pending goes in two halves: it took the SIEM too long. A lone event goes as it is. */
+    readonly smaller?: true;
     readonly pending?: readonly number[];
     readonly rejections?: readonly Rejection[];
   }

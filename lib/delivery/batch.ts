@@ -166,6 +166,9 @@ export class Batch {
         const pending = outcome.pending ??
           sent.places.filter((at) => !refused.has(at));
         this.#decide(sent, rejections, pending);
+        if (outcome.smaller === true && pending.length > 1) {
+          this.#halve(this.#groups.shift() ?? []);
+        }
         return outcome;
       }
       case "split":
@@ -262,6 +265,11 @@ export class Batch {
       this.#refuse(placeAt(group, 0), { reason, message, sent: true });
       return;
     }
+    this.#halve(group);
+  }
+
+  /** Two attempts go first, with a half of the events each. */
+  #halve(group: readonly number[]): void {
     const half = Math.ceil(group.length / 2);
     this.#groups.unshift(group.slice(0, half), group.slice(half));
   }

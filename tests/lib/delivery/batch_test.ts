@@ -190,6 +190,39 @@ Deno.test("Batch: weather in the middle of halving keeps the halves in order", (
   assert.deepEqual(drive(batch, () => ({ kind: "delivered" })).sent, ["2 3"]);
 });
 
+Deno.test("Batch: weather that asks for less halves what is pending, a lone event stays whole", () => {
+  const batch = new Batch(made(5));
+  const SLOW = { ...BUSY, smaller: true } as const;
+  assert.equal(drive(batch, () => SLOW).pause, "server");
+  assert.ok(!batch.isProgress);
+  assert.deepEqual(
+    drive(batch, (_, n) => n === 1 ? { kind: "delivered" } : SLOW).sent,
+    ["0 1 2", "3 4"],
+  );
+  assert.equal(settled(batch).run, "0 1 2");
+  assert.deepEqual(drive(batch, () => SLOW).sent, ["3"]);
+  assert.deepEqual(drive(batch, () => SLOW).sent, ["3"]);
+  assert.deepEqual(
+    drive(batch, () => ({ kind: "delivered" })).sent,
+    ["3", "4"],
+  );
+  assert.deepEqual(settled(batch), {
+    run: "3 4",
+    delivered: 2,
+    expired: 0,
+    dead: "",
+  });
+});
+
+Deno.test("Batch: only what is pending is halved", () => {
+  const batch = new Batch(made(6));
+  drive(batch, () => ({ ...BUSY, smaller: true, pending: [1, 3, 5] }));
+  assert.deepEqual(
+    drive(batch, () => ({ kind: "delivered" })).sent,
+    ["1 3", "5"],
+  );
+});
+
 Deno.test("Batch: a setup fault keeps everything pending", () => {
   const batch = new Batch(made(2));
   assert.equal(drive(batch, () => HELD).pause, "auth");
