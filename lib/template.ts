@@ -69,11 +69,12 @@ const LITERAL = 0,
   NUMBER = 14,
   JSON_VALUE = 15,
   JSON_TEXT = 16,
-  MAPPED = 17;
+  MAPPED = 17,
+  TEXT_OR_ID = 18;
 
 type Op =
   | (0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8)
-  | (9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17);
+  | (9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18);
 
 /** A place in a template that each event fills. */
 export interface Slot {
@@ -169,6 +170,11 @@ export type Paths = string | readonly string[];
  */
 export function text(paths: Paths, fallback = ""): Slot {
   return field(TEXT, paths, JSON.stringify(fallback));
+}
+
+/** As `text`, the relay's own id of the event where there is none. */
+export function textOrId(paths: Paths): Slot {
+  return field(TEXT_OR_ID, paths, '"');
 }
 
 /** A field that is a number, or a string that holds a JSON number, as that number; else `fallback`, JSON. */
@@ -283,6 +289,14 @@ export class Template {
           break;
         case EPOCH_MS:
           writeEventMs(view, ocsf, into);
+          break;
+        case TEXT_OR_ID:
+          if (!this.#writeField(step, TEXT, ocsf, into)) {
+            const quote = this.#fallbacks[step] as Uint8Array;
+            writeBytes(quote, into);
+            writeEventId(view, into);
+            writeBytes(quote, into);
+          }
           break;
         default:
           if (!this.#writeField(step, op, ocsf, into)) {

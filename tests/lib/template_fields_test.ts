@@ -16,6 +16,7 @@ import {
   type Slot,
   template,
   text,
+  textOrId,
 } from "../../lib/template.ts";
 import { VALUE_TEXT } from "../support/json_text.ts";
 import { testSeed } from "../support/seed.ts";
@@ -191,4 +192,13 @@ Deno.test("isoTime reads an event's time from its OCSF form", () => {
     ),
     "2025-03-13T00:00:00.123Z",
   );
+});
+
+Deno.test("textOrId is a field's text, else the relay's own id", () => {
+  const slot = textOrId(["a.b", "c"]);
+  assert.equal(filled(slot, hecRun('{"event":{"c":"x"}}')), '"x"');
+  assert.equal(filled(slot, hecRun('{"event":{"a":{"b":7}}}')), '"7"');
+  const id = '"00000000000000010000-0"';
+  assert.equal(filled(slot, hecRun('{"event":{"c":"","a":null}}')), id);
+  assert.equal(filled(slot, rawRun("x")), id);
 });
