@@ -11,7 +11,9 @@ import { systemClock } from "./lib/clock.ts";
 import { type Configuration, loadConfiguration } from "./lib/config/load.ts";
 import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
 import { Fleet } from "./lib/delivery/fleet.ts";
+import { openDatagrams } from "./lib/delivery/datagram.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
+import { openStream } from "./lib/delivery/stream.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
 import type { EventView } from "./lib/event.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
@@ -136,6 +138,10 @@ function openFleet(
         clock: systemClock,
         userAgent: `hecate/${VERSION}`,
       }),
+    stream: (target: Parameters<typeof openStream>[0]) =>
+      openStream(target, { clock: systemClock }),
+    datagrams: (target: Parameters<typeof openDatagrams>[0]) =>
+      openDatagrams(target, { clock: systemClock }),
   };
   const deadLetterFile = relay.deadLetterPath === undefined
     ? undefined

@@ -13,6 +13,12 @@ import type {
   HttpTarget,
   TlsSettings,
 } from "./delivery/http_exchange.ts";
+import type {
+  DatagramSender,
+  DatagramTarget,
+  MessageStream,
+  StreamTarget,
+} from "./delivery/message_stream.ts";
 import type { EventRun, EventView } from "./event.ts";
 
 /** A fault that passes by itself: the place is kept and the attempt repeated with backoff. */
@@ -165,10 +171,16 @@ export interface SinkEnvironment {
   readonly randomBytes: (count: number) => Uint8Array;
   /** For files whose content changes while the relay runs. @throws when it cannot be read. */
   readonly readFile: (path: string) => string;
+  /** A token of the platform that we run on, for an audience (workload identity). Absent where there is none. */
+  readonly platformToken?: (audience: string) => Promise<string>;
   /** Events as OCSF, shared by all connectors. */
   readonly ocsf: OcsfForm;
   /** Opens the HTTP exchange for a target: one attempt each, no retry. */
   readonly http: (target: HttpTarget) => HttpExchange;
+  /** Opens a stream of messages to a target over TCP or TLS. */
+  readonly stream: (target: StreamTarget) => MessageStream;
+  /** Opens a sender of datagrams. */
+  readonly datagrams: (target: DatagramTarget) => DatagramSender;
 }
 
 /** What one sink gets. */
@@ -183,9 +195,15 @@ export interface ConnectorContext extends Omit<SinkEnvironment, "http"> {
   ) => HttpExchange;
 }
 
-/** An open connector. The dispatcher calls `deliver` one batch at a time. */
+/** An open connector. The dispatcher calls `deliver` one batch at a time, unless `inFlight` says more. */
 export interface Sink extends AsyncDisposable {
   readonly limits: BatchLimits;
+  /**
+   * How many batches may be undecided at once, where the destination answers nothing and time decides. Absent: one.
+   * With more, `deliver` is called again before it has settled; it must send in the order of its calls, and what
+   * follows a lost one must be lost too.
+   */
+  readonly inFlight?: number;
   /**
    * Writes the events' wire form, in order, until the buffer says that it is full. Pure: same events, same bytes.
    * An event that has no wire form is reported to the buffer (`refuse`), never dropped.

@@ -2,12 +2,17 @@
 
 import type { HttpTarget } from "./http_exchange.ts";
 
+/** Where a connection goes: `http:`, `https:`, `tcp:` or `tls:`, and how it is secured. */
+export type DialTarget = Pick<HttpTarget, "url" | "tls" | "proxy">;
+
 /** What a dial needs, worked out once. */
 export interface DialPlan {
   readonly host: string;
   readonly port: number;
   readonly proxy: URL | undefined;
   readonly serverName: string | undefined;
+  /** Protocols offered in the handshake (ALPN); none where it is not HTTP. */
+  readonly alpn: readonly string[];
   readonly caCerts: readonly string[];
   readonly client: { readonly cert: string; readonly key: string } | undefined;
   readonly passphrase: string | undefined;
@@ -16,14 +21,14 @@ export interface DialPlan {
   readonly pin: string | undefined;
 }
 
-export const ALPN: readonly string[] = ["http/1.1"];
+const HTTP_ALPN: readonly string[] = ["http/1.1"];
 
 const PEM_CERTIFICATE =
   /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /** Checks the settings' shape. @throws {TypeError} a sentence for the operator */
-export function dialPlan({ url, tls, proxy }: HttpTarget): DialPlan {
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
+export function dialPlan({ url, tls, proxy }: DialTarget): DialPlan {
+  if (!/^(https?|tcp|tls):$/.test(url.protocol)) {
     throw new TypeError(`${url.protocol} is not http: or https:`);
   }
   const via = proxy === "none" ? undefined : proxy;
@@ -56,6 +61,7 @@ export function dialPlan({ url, tls, proxy }: HttpTarget): DialPlan {
     port: portOf(url),
     proxy: via,
     serverName: tls.serverName === host ? undefined : tls.serverName,
+    alpn: url.protocol === "https:" ? HTTP_ALPN : [],
     caCerts,
     client: tls.clientCert === undefined || tls.clientKey === undefined
       ? undefined
@@ -88,7 +94,7 @@ export function hostname(url: Pick<URL, "hostname">): string {
   return url.hostname.replace(/^\[|\]$/g, "");
 }
 
-/** The port, the scheme's own where none is written. */
+/** The port, the scheme's own where none is written; `tcp:` and `tls:` have none. */
 export function portOf(url: URL): number {
   return Number(url.port || (url.protocol === "https:" ? 443 : 80));
 }

@@ -16,7 +16,7 @@ import type {
 import { type HeadFrame, requestHead } from "./http_head.ts";
 import { proxyAuthorization } from "./proxy.ts";
 import { type Dial, dialer } from "./tls.ts";
-import type { Sockets } from "./tls_native.ts";
+import { runtimeSockets, type Sockets } from "./tls_native.ts";
 import { type Place, transportFault } from "./transport_fault.ts";
 
 /** Milliseconds for address, connection, proxy and TLS together (destinations §0.5). */
@@ -62,7 +62,7 @@ class Exchange implements HttpExchange {
     this.#clock = net.clock;
     this.#dial = dialer(
       target,
-      net.sockets ?? { ...socketsOf(Deno), version: Deno.version.deno },
+      net.sockets ?? runtimeSockets(),
     );
     const proxy = url.protocol === "http:" && target.proxy !== "none"
       ? target.proxy
@@ -164,10 +164,4 @@ class Exchange implements HttpExchange {
     } else connection.close();
     return parser.reply();
   }
-}
-
-function socketsOf(
-  { connect, connectTls, startTls }: Omit<Sockets, "version">,
-): Omit<Sockets, "version"> {
-  return { connect, connectTls, startTls };
 }

@@ -8,9 +8,15 @@
  * `node:tls` of Deno before 2.9 is never used: it checks no host name.
  */
 
-import { type DialPlan, dialPlan } from "./dial_plan.ts";
-import type { HttpTarget, TlsSettings } from "./http_exchange.ts";
-import { delayedTls, nativeTls, plainTcp, type Sockets } from "./tls_native.ts";
+import { type DialPlan, dialPlan, type DialTarget } from "./dial_plan.ts";
+import type { TlsSettings } from "./http_exchange.ts";
+import {
+  delayedTls,
+  nativeTls,
+  plainTcp,
+  type Sockets,
+  tunnelledTcp,
+} from "./tls_native.ts";
 import { dialNodeTls } from "./tls_node.ts";
 import { texts } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
@@ -25,10 +31,17 @@ const ODD_SHAPE =
 const UNCLEAR = /UNABLE_TO_/;
 
 /** The way to a target. Offline. @throws {TypeError} when this Deno cannot honour the settings. */
-export function dialer(target: HttpTarget, sockets: Sockets): Dial {
+export function dialer(target: DialTarget, sockets: Sockets): Dial {
   const plan = dialPlan(target);
-  if (target.url.protocol === "http:") {
-    return (signal) => plainTcp(plan.proxy ?? target.url, sockets, signal);
+  const { url } = target;
+  if (url.protocol === "http:") {
+    return (signal) => plainTcp(plan.proxy ?? url, sockets, signal);
+  }
+  if (url.protocol === "tcp:") {
+    const { proxy } = plan;
+    return proxy === undefined
+      ? (signal) => plainTcp(url, sockets, signal)
+      : (signal) => tunnelledTcp(plan, proxy, sockets, signal);
   }
   const isOld = olderThan29(sockets.version);
   const unchecked = !plan.verify || plan.pin !== undefined;

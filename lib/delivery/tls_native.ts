@@ -1,6 +1,6 @@
 /** Deno's own sockets: plain TCP and rustls. */
 
-import { ALPN, clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
+import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { tunnel } from "./proxy.ts";
 import { texts } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
@@ -12,6 +12,17 @@ export interface Sockets {
   readonly startTls: typeof Deno.startTls;
   /** `Deno.version.deno`. */
   readonly version: string;
+}
+
+/** The runtime's own sockets. */
+export function runtimeSockets(): Sockets {
+  return { ...socketsOf(Deno), version: Deno.version.deno };
+}
+
+function socketsOf(
+  { connect, connectTls, startTls }: Omit<Sockets, "version">,
+): Omit<Sockets, "version"> {
+  return { connect, connectTls, startTls };
 }
 
 /** A platform that forbids plain sockets to such a port (Deno Deploy to 443, it is said) may yet allow its own TLS. */
@@ -41,9 +52,23 @@ export async function nativeTls(
     const conn = await sockets.startTls(tcp, {
       hostname: serverName ?? host,
       caCerts: [...plan.caCerts],
-      alpnProtocols: [...ALPN],
+      alpnProtocols: [...plan.alpn],
     });
     return await handshaken(conn, signal);
+  });
+}
+
+/** TCP through a proxy. */
+export async function tunnelledTcp(
+  plan: DialPlan,
+  proxy: URL,
+  sockets: Sockets,
+  signal: AbortSignal,
+): Promise<Wire> {
+  const tcp = await plainTcp(proxy, sockets, signal);
+  return await guarded(tcp, signal, async () => {
+    await tunnel(tcp, plan, proxy);
+    return tcp;
   });
 }
 
@@ -57,7 +82,7 @@ export async function delayedTls(
     hostname: plan.host,
     port: plan.port,
     caCerts: [...plan.caCerts],
-    alpnProtocols: [...ALPN],
+    alpnProtocols: [...plan.alpn],
     ...await clientKeyPair(plan),
   });
   return await handshaken(conn, signal);
@@ -76,6 +101,7 @@ export async function plainTcp(
   });
   // A head and a body in two writes must not wait for each other's acknowledgement.
   conn.setNoDelay();
+  conn.setKeepAlive();
   return quietly(conn);
 }
 

@@ -2,9 +2,12 @@
 
 import type { Socket } from "node:net";
 import { tunnel } from "./proxy.ts";
-import { ALPN, clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
+import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { TransportError } from "./transport_error.ts";
 import { nodeWire, type Wire } from "./wire.ts";
+
+/** On, after this many idle milliseconds. */
+const KEEP_ALIVE = [true, 60_000] as const;
 
 /**
  * Connects, shakes hands and judges the certificate: by its pin where there is one, else by chain, date and name, else
@@ -30,10 +33,11 @@ export async function dialNodeTls(
       ? { ca: [...rootCertificates, ...plan.caCerts] }
       : {}),
     rejectUnauthorized: isChecked,
-    ALPNProtocols: [...ALPN],
+    ...(plan.alpn.length > 0 ? { ALPNProtocols: [...plan.alpn] } : {}),
     minVersion: "TLSv1.2",
   });
   socket.setNoDelay();
+  socket.setKeepAlive(...KEEP_ALIVE);
   try {
     await settled(socket, "secureConnect", signal);
     if (plan.pin !== undefined) {

@@ -77,7 +77,7 @@ const FAULTS: readonly Fault[] = [
     when: /InvalidContentType|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/,
     reason: "tls_plain",
     say: (place) =>
-      `${at(place)} speaks plain HTTP. Turn on TLS there, or check the port.`,
+      `${at(place)} answers without TLS. Turn it on there, or check the port.`,
   },
   {
     when: /CaUsedAsEndEntity|DEPTH_ZERO_SELF_SIGNED_CERT/,

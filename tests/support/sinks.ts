@@ -8,7 +8,9 @@ import type {
   SinkEnvironment,
 } from "../../lib/connector.ts";
 import { BatchBuffer } from "../../lib/delivery/batch_buffer.ts";
+import { openDatagrams } from "../../lib/delivery/datagram.ts";
 import { openHttp } from "../../lib/delivery/http_client.ts";
+import { openStream } from "../../lib/delivery/stream.ts";
 import { EventRun, type Segment } from "../../lib/event.ts";
 import { judgeRows } from "../../lib/format/hec.ts";
 import { scanBody } from "../../lib/json/scanner.ts";
@@ -119,6 +121,8 @@ export function sinkEnvironment(
     readFile: (path) => Deno.readTextFileSync(path),
     ocsf: (view) => view,
     http: (target) => openHttp(target, { clock: systemClock }),
+    stream: (target) => openStream(target, { clock: systemClock }),
+    datagrams: (target) => openDatagrams(target, { clock: systemClock }),
     ...given,
   };
 }
