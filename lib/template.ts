@@ -134,12 +134,20 @@ const KEYS: Readonly<Record<TextMember, string>> = {
 
 /** `,"<key>":<value>`: the producer's value, else the fallback's; nothing when both are absent or empty. */
 export function optional(which: TextMember, fallback = ""): Slot {
-  const prefix = `,"${KEYS[which]}":`;
+  return given(which, `,"${KEYS[which]}":`, fallback);
+}
+
+/** `before` and the producer's value, else the fallback's (plain text); nothing when both are absent or empty. */
+export function given(
+  which: TextMember,
+  before: string,
+  fallback = "",
+): Slot {
   return {
     op: MEMBER,
     member: which,
-    prefix,
-    fallback: fallback === "" ? "" : prefix + JSON.stringify(fallback),
+    prefix: before,
+    fallback: fallback === "" ? "" : before + JSON.stringify(fallback),
   };
 }
 
