@@ -105,6 +105,11 @@ export function words(reply: HttpReply): string {
   const text = isHtml(reply)
     ? /<title[^>]*>([^<]*)/i.exec(head)?.[1] ?? ""
     : head;
+  return oneLine(text);
+}
+
+/** A vendor's text as words: at most 300 characters on one line. */
+export function oneLine(text: string): string {
   // Controls, line separators and the marks that turn the direction of writing.
   const line = text
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
@@ -141,7 +146,7 @@ export function held(
   reason: SetupReason,
   message: string,
   help = HELP[reason],
-): Outcome {
+): Extract<Outcome, { kind: "held" }> {
   return { kind: "held", reason, message, help };
 }
 
