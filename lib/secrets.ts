@@ -29,12 +29,39 @@ function forms(secret: string): string[] {
   return found.filter((form) => form.length >= SHORTEST);
 }
 
+/** Where the secret is an address (Sumo Logic's), the last part of its path alone says as much. */
+function withCode(secret: string): string[] {
+  const url = /^https?:\/\//i.test(secret) ? URL.parse(secret) : null;
+  if (url === null) return [secret];
+  const code = url.pathname.split("/").findLast((part) => part !== "") ?? "";
+  return [secret, url.href, code, percentDecoded(code)];
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Length of what `masked` shows of an address. */
+const SHOWN = 4;
+
+/** What people may see of a secret: of an address its host and last four characters, of all else nothing. */
+export function masked(secret: string): string {
+  const url = /^https?:\/\//i.test(secret) ? URL.parse(secret) : null;
+  return url === null
+    ? "********"
+    : `${url.protocol}//${url.host}/…${secret.slice(-SHOWN)}`;
+}
+
 /** Makes a function that blanks these secrets wherever they stand in a text. Cheap: one pass over the text. */
 export function redactor(
   secrets: Iterable<string>,
 ): (text: string) => string {
   const all = new Set(
-    [...secrets].filter((text) => text.length >= SHORTEST)
+    [...secrets].flatMap(withCode).filter((text) => text.length >= SHORTEST)
       .flatMap(forms),
   );
   if (all.size === 0) return (text) => text;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { redactor } from "../../lib/secrets.ts";
+import { masked, redactor } from "../../lib/secrets.ts";
 
 const SECRET = 'p/w+"0123=é?';
 
@@ -32,4 +32,21 @@ Deno.test("redactor() leaves the rest alone, blanks the longest first, ignores v
     redactor(["token", "token-long"])("x token-long y"),
     "x [secret] y",
   );
+});
+
+Deno.test("redactor() knows the code of a secret address alone, and masked() shows host and last four", () => {
+  const address = "https://c.example.com/receiver/v1/http/ZaVn/C4dh%2Bw==";
+  const redact = redactor([address]);
+  const cases = [
+    [`POST ${address} failed`, "POST [secret] failed"],
+    ["code C4dh%2Bw== is wrong", "code [secret] is wrong"],
+    ["code C4dh+w== is wrong", "code [secret] is wrong"],
+    ["/receiver/v1/http/", "/receiver/v1/http/"],
+    ["host c.example.com", "host c.example.com"],
+  ];
+  for (const [text = "", clean] of cases) assert.equal(redact(text), clean);
+  assert.equal(redactor(["https://%"])("https://%x"), "[secret]x");
+  assert.equal(redactor(["http://h/%zz00"])("a %zz00"), "a [secret]");
+  assert.equal(masked(address), "https://c.example.com/…Bw==");
+  assert.equal(masked("hct_0123456789"), "********");
 });
