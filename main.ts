@@ -15,13 +15,14 @@ import { openDatagrams } from "./lib/delivery/datagram.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
 import { openStream } from "./lib/delivery/stream.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
-import type { EventView } from "./lib/event.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
 import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
+import { mapEvent } from "./lib/ocsf/map.ts";
+import { OcsfReader } from "./lib/ocsf/reader.ts";
 import { redactor } from "./lib/secrets.ts";
 import { type App, createApp } from "./routes/app.ts";
 import { AddressInUse, listen, ListenFault } from "./routes/listen.ts";
@@ -131,8 +132,7 @@ function openFleet(
     randomBytes: (count: number) =>
       crypto.getRandomValues(new Uint8Array(count)),
     readFile: (path: string) => Deno.readTextFileSync(path),
-    // Until lib/ocsf is there.
-    ocsf: (view: EventView) => view,
+    ocsf: new OcsfReader({ map: mapEvent }).form,
     http: (target: Parameters<typeof openHttp>[0]) =>
       openHttp(target, {
         clock: systemClock,

@@ -1,10 +1,10 @@
 /** What templates write for their slots, one event at a time: spans of a view to a growing buffer. Hot. */
 
 import type { EventView } from "./event.ts";
-import { numberEnd, ocsfTime } from "./format/ocsf_time.ts";
+import { OCSF_TIME, withOcsfTime } from "./format/ocsf_event.ts";
 import type { ByteMap } from "./json/byte_map.ts";
 import { copyBytes, copyOneLine } from "./json/copy.ts";
-import { type FieldSpans, fieldSpans } from "./json/field_spans.ts";
+import type { FieldSpans } from "./json/field_spans.ts";
 import { literalEnd } from "./json/literals.ts";
 import {
   MOVED_POINT_BYTES,
@@ -14,7 +14,6 @@ import {
   writeInteger,
   writeSeconds as writeAsDecimals,
 } from "./json/numbers.ts";
-import { pathId } from "./json/paths.ts";
 import { EVENT, type Member, MULTILINE, TIME } from "./json/spans.ts";
 import {
   MAX_ESCAPED,
@@ -33,11 +32,6 @@ const QUOTE = 0x22, MINUS = 0x2d, ZERO = 0x30, LOWER_N = 0x6e;
 const OPEN_OBJECT = 0x7b, OPEN_ARRAY = 0x5b;
 
 const MESSAGE = new TextEncoder().encode('"message":');
-
-/** What makes an event an OCSF event, and its time. */
-const CLASS_UID = pathId("class_uid"),
-  VERSION = pathId("metadata.version"),
-  OCSF_TIME = pathId("time");
 
 // Bytes and spans -------------------------------------------------------------------------------------------------
 
@@ -130,15 +124,12 @@ export function writeSeconds(view: EventView, into: GrowingBytes): void {
 
 /** The time of an event whose envelope has none. */
 function writeMadeSeconds(view: EventView, into: GrowingBytes): void {
-  into.room(NUMBER_BYTES);
-  if (!view.isRaw) {
-    const limit = view.end(EVENT);
-    const start = ocsfTime(view.bytes, view.start(EVENT), limit);
-    if (start >= 0) {
-      const end = numberEnd(view.bytes, start, limit);
-      if (writeMoved(view, start, end, "milliseconds", into)) return;
-    }
+  const spans = withOcsfTime(view);
+  if (spans !== undefined) {
+    const start = spans.start(OCSF_TIME), end = spans.end(OCSF_TIME);
+    if (writeMoved(view, start, end, "milliseconds", into)) return;
   }
+  into.room(NUMBER_BYTES);
   into.length = writeAsDecimals(view.receivedAt, into.bytes, into.length);
 }
 
@@ -208,26 +199,10 @@ export function eventTime(view: EventView, ocsf: EventView = view): number {
     const time = readMilliseconds(view.bytes, start, end, "by magnitude");
     if (!Number.isNaN(time)) return time;
   }
-  const { bytes } = ocsf;
-  const spans = fieldSpans(ocsf);
-  start = spans.start(OCSF_TIME);
-  end = spans.end(OCSF_TIME);
-  if (
-    start < end && bytes[spans.start(VERSION)] === QUOTE &&
-    isInteger(bytes, spans.start(CLASS_UID), spans.end(CLASS_UID))
-  ) {
-    const time = readMilliseconds(bytes, start, end, "milliseconds");
-    if (!Number.isNaN(time)) return time;
-  }
-  return view.receivedAt;
-}
-
-/** Whether a value is a number without point and exponent. */
-function isInteger(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let i = bytes[start] === MINUS ? start + 1 : start; i < end; i++) {
-    if ((bytes[i] as number) - ZERO >>> 0 > 9) return false;
-  }
-  return start < end;
+  const spans = withOcsfTime(ocsf);
+  if (spans === undefined) return view.receivedAt;
+  const from = spans.start(OCSF_TIME), to = spans.end(OCSF_TIME);
+  return readMilliseconds(ocsf.bytes, from, to, "milliseconds");
 }
 
 // Fields ----------------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ import {
   ROW,
   SpanTable,
 } from "../../lib/json/spans.ts";
+import { mapEvent } from "../../lib/ocsf/map.ts";
+import { OcsfReader } from "../../lib/ocsf/reader.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Face } from "../../lib/tokens.ts";
@@ -119,7 +121,7 @@ export function sinkEnvironment(
     uuid: () => `00000000-0000-4000-8000-${String(ids++).padStart(12, "0")}`,
     randomBytes: (count) => new Uint8Array(count).fill(0x41),
     readFile: (path) => Deno.readTextFileSync(path),
-    ocsf: (view) => view,
+    ocsf: new OcsfReader({ map: mapEvent }).form,
     http: (target) => openHttp(target, { clock: systemClock }),
     stream: (target) => openStream(target, { clock: systemClock }),
     datagrams: (target) => openDatagrams(target, { clock: systemClock }),
