@@ -40,6 +40,8 @@ export class BatchBuffer {
   #mark = -1;
   /** Where its own bytes began. */
   #start = 0;
+  /** Why the event being written has no wire form. */
+  #unfit: Omit<Rejection, "at"> | undefined;
 
   constructor(limits: BatchLimits) {
     this.limits = limits;
@@ -72,6 +74,12 @@ export class BatchBuffer {
       this.literal(separator);
     }
     this.#start = this.length;
+    this.#unfit = undefined;
+  }
+
+  /** For whoever writes the event and does not know its place: it has no wire form. `end` takes it out and reports it. */
+  unfit(reason: DataReason, message: string): void {
+    this.#unfit = { reason, message };
   }
 
   /**
@@ -79,6 +87,10 @@ export class BatchBuffer {
    * @returns false when it did not fit beside the others: it was taken out again, the body is full, stop.
    */
   end(place: number): boolean {
+    if (this.#unfit !== undefined) {
+      this.refuse(place, this.#unfit.reason, this.#unfit.message);
+      return true;
+    }
     const size = this.length - this.#start;
     if (size > this.limits.eventBytes) {
       this.refuse(
