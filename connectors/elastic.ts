@@ -80,7 +80,11 @@ const settings = group({
     "It must be the encoded API key, id:key, or the JSON with id and api_key, copied whole as plain text.",
   ),
   index: withDefault(
-    text({ title: "Index", help: "Target index or data stream." }).refine(
+    text({
+      title: "Index",
+      help:
+        "Target index or data stream. `docs/elastic-index-template.json` makes a data stream that takes any event.",
+    }).refine(
       (name) =>
         name.startsWith("<") ||
         !/^[-_+]|[\\/*?"<>| ,#:]|\p{Lu}/u.test(name) &&

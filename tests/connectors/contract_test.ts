@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import * as registry from "../../connectors/registry.ts";
 import { scanBody } from "../../lib/json/scanner.ts";
 import { EVENT, ROW, SpanTable } from "../../lib/json/spans.ts";
+import type { SeenRequest } from "../support/scripted_server.ts";
 import { answer } from "../support/sinks.ts";
 import { runContract } from "./contract.ts";
+import { bodyOf } from "./contract_http.ts";
 import { type ContractSubject, SECRET } from "./contract_subject.ts";
 
 /** The `event` of each envelope in a body. */
@@ -28,6 +30,31 @@ function wrapped(body: Uint8Array): string[] {
   });
 }
 
+/** The documents of a bulk body, without what was added. */
+function bulked(body: Uint8Array): string[] {
+  const lines = new TextDecoder().decode(body).split("\n");
+  assert.equal(lines.pop(), "");
+  return lines.filter((_, i) => i % 2 === 1).map((line) => {
+    const [, members] = /^\{"@timestamp":"[^"]*",(.*)\}$/.exec(line) ?? [];
+    assert.ok(members !== undefined, line);
+    const [, message] = /^"message":(.*)$/.exec(members) ?? [];
+    return message ?? `{${members}}`;
+  });
+}
+
+/** A bulk answer that every event was taken. */
+function bulkTaken(request: SeenRequest): string {
+  const items = bulked(bodyOf(request)).map(() => ({ index: { status: 201 } }));
+  return answer(200, { errors: false, items });
+}
+
+/** `raw_ocsf` of each line. */
+function rawOcsf(body: Uint8Array): string[] {
+  return new TextDecoder().decode(body).split("\n").map((line) =>
+    JSON.parse(line).raw_ocsf
+  );
+}
+
 const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
   splunk: {
     env: (base) => ({ SPLUNK_HEC_URL: base, SPLUNK_HEC_TOKEN: SECRET }),
@@ -49,6 +76,24 @@ const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
     env: (base) => ({ HEC_URL: `${base}/logs`, HEC_TOKEN: SECRET }),
     eventsOf: wrapped,
     speaks: { protocol: "http", success: answer(204) },
+  },
+  elastic: {
+    env: (base) => ({ ELASTIC_URL: base, ELASTIC_API_KEY: `id:${SECRET}` }),
+    eventsOf: bulked,
+    speaks: {
+      protocol: "http",
+      success: bulkTaken,
+      credential: new RegExp(
+        `^authorization: ApiKey ${btoa(`id:${SECRET}`)}`,
+        "im",
+      ),
+      ownTest: true,
+    },
+  },
+  xsiam: {
+    env: (base) => ({ XSIAM_URL: base, XSIAM_API_KEY: SECRET }),
+    eventsOf: rawOcsf,
+    speaks: { protocol: "http", success: answer(200, { error: "false" }) },
   },
 };
 

@@ -98,6 +98,7 @@ export function openSink(
   type: ConnectorType,
   env: Readonly<Record<string, string>>,
   clock: Clock = systemClock,
+  given: Partial<SinkEnvironment> = {},
 ): Sink {
   const loaded = loadConfiguration({
     env,
@@ -107,7 +108,7 @@ export function openSink(
   assert.ok(loaded.ok, loaded.ok ? "" : loaded.faults.join("\n"));
   const [configured] = loaded.connectors;
   assert.ok(configured);
-  return configured.open(sinkEnvironment({ clock }));
+  return configured.open(sinkEnvironment({ clock, ...given }));
 }
 
 /** What sinks get from outside, with what a test gives in place of it. */
