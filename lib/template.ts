@@ -5,6 +5,7 @@
  *
  * Filling makes no string and no object per event. What touches single bytes lives in `lib/json`, so that it can move
  * to WebAssembly without a change here or in a connector. A new slot is an opcode, a line in `fill` and an export.
+ * Longer than its neighbours: slots, their opcodes and the loop that reads them are one thing.
  */
 
 import type { EventView } from "./event.ts";
