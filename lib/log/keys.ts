@@ -41,6 +41,17 @@ export function partKey(n: number, vs: string | VersionstampPart): Deno.KvKey {
   return ["part", SHARD, n, vs];
 }
 
+/** Range of the first further values of the segments between two ids, both excluded. */
+export function partsBetween(
+  after: string,
+  before: string,
+): Deno.KvListSelector {
+  return {
+    start: ["part", SHARD, 1, `${after}\0`],
+    end: ["part", SHARD, 1, before],
+  };
+}
+
 export function writerKey(lane: string): Deno.KvKey {
   return ["writer", SHARD, lane];
 }

@@ -7,8 +7,9 @@
  */
 
 import type { Position, Segment } from "../event.ts";
-import { logAfter, logKey, partKey } from "./keys.ts";
-import { MAX_GET, MAX_VALUE_BYTES, messageOf } from "./kv.ts";
+import { logAfter, logKey } from "./keys.ts";
+import { messageOf } from "./kv.ts";
+import { readParts } from "./parts.ts";
 import { decodeSegment, readHeader } from "./segment.ts";
 import type { Store } from "./store.ts";
 
@@ -147,8 +148,8 @@ export class Reader {
     if (header !== undefined && header.values > 1) {
       blob = new Uint8Array(header.storedBytes);
       blob.set(value.subarray(0, Math.min(value.length, blob.length)));
-      const isWhole = await this.#readParts(id, header.values, blob);
-      if (!isWhole && await this.#isGone(id)) return undefined;
+      const missing = await readParts(this.#store, id, header.values, blob);
+      if (missing !== undefined && await this.#isGone(id)) return undefined;
     }
     try {
       const segment = decodeSegment(id, blob);
@@ -160,32 +161,6 @@ export class Reader {
       this.#setAside(id, error);
       return undefined;
     }
-  }
-
-  async #readParts(
-    id: string,
-    values: number,
-    blob: Uint8Array,
-  ): Promise<boolean> {
-    let isWhole = true;
-    for (let from = 1; from < values; from += MAX_GET) {
-      const to = Math.min(values, from + MAX_GET);
-      const keys = Array.from(
-        { length: to - from },
-        (_, i) => partKey(from + i, id),
-      );
-      const entries = await this.#store.call((kv) => kv.getMany(keys));
-      for (const [i, entry] of entries.entries()) {
-        const at = (from + i) * MAX_VALUE_BYTES;
-        const part: unknown = entry.value;
-        if (part instanceof Uint8Array && at + part.length <= blob.length) {
-          blob.set(part, at);
-        } else {
-          isWhole = false;
-        }
-      }
-    }
-    return isWhole;
   }
 
   /** Trimmed while it was being read. */
