@@ -103,7 +103,7 @@ Deno.test("verifyLog() names the segment of any flipped byte, and it alone, with
     await kvOf(log).set(key, bad);
     const { whole, breaks } = await verifyLog(log.store);
     const told = `segment ${which}, byte ${place}: ${JSON.stringify(breaks)}`;
-    equal(whole, false, told);
+    ok(!whole, told);
     equal(breaks.length, 1, told);
     equal(breaks[0]?.segment, id, told);
     equal(breaks[0]?.events, which + 1, told);
