@@ -35,12 +35,20 @@ export class Sender {
     this.#abort = abort;
   }
 
+  /** What its buffer takes. */
+  get bytes(): number {
+    return this.#buffer.bytes.length;
+  }
+
   /**
-   * Sends what comes next of the batch.
+   * Sends what comes next of the batch. `abort`, the one given at first unless another is, ends the attempt.
    * @returns the answer when sending must pause, undefined when it goes on at once.
    * @throws the abort signal's reason; the batch is as before then.
    */
-  async make(batch: Batch): Promise<Interruption | undefined> {
+  async make(
+    batch: Batch,
+    abort: AbortSignal = this.#abort,
+  ): Promise<Interruption | undefined> {
     const { sink, clock } = this.#context;
     const started = clock.monotonic();
     let isSent = false;
@@ -50,15 +58,16 @@ export class Sender {
         this.#buffer,
       );
       if (!isSent) return undefined;
-      const outcome = await this.#abortable((signal) =>
-        sink.deliver(this.#buffer, signal)
+      const outcome = await this.#abortable(
+        (signal) => sink.deliver(this.#buffer, signal),
+        abort,
       );
       const interruption = batch.apply(outcome, this.#buffer);
       if (outcome.kind === "delivered") this.#pace(outcome, started);
       return interruption;
     } catch (cause) {
       if (isSent) batch.putBack(this.#buffer);
-      this.#abort.throwIfAborted();
+      abort.throwIfAborted();
       return this.#bug(cause);
     }
   }
@@ -67,7 +76,10 @@ export class Sender {
   async test(): Promise<"taken" | "unknown" | Held> {
     try {
       const { sink } = this.#context;
-      const outcome = await this.#abortable((signal) => sink.probe(signal));
+      const outcome = await this.#abortable(
+        (signal) => sink.probe(signal),
+        this.#abort,
+      );
       if (outcome.kind === "held") return outcome;
       return outcome.kind === "delivered" ? "taken" : "unknown";
     } catch (cause) {
@@ -91,8 +103,8 @@ export class Sender {
   /** A request ends with its answer or with the loop, also where a connector does not heed its signal. */
   async #abortable(
     request: (signal: AbortSignal) => Promise<Outcome>,
+    signal: AbortSignal,
   ): Promise<Outcome> {
-    const signal = this.#abort;
     signal.throwIfAborted();
     const aborted = Promise.withResolvers<never>();
     const onAbort = () => aborted.reject(signal.reason);

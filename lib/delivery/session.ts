@@ -1,6 +1,7 @@
 /**
  * A connector's loop while it holds the lease: collect, send, judge, settle, again. One batch in flight, in log order;
- * the next one is sent only when the settle of the last is durable, so a kill repeats at most one.
+ * the next one is sent only when the settle of the last is durable, so a kill repeats at most one. A sink that takes
+ * several at once gets them (`pipeline.ts`) while all goes well.
  *
  * - Weather keeps the place; what is still pending goes again after a backoff, for ever.
  * - A setup fault keeps the place; probes are slow, and newer events join them.
@@ -13,6 +14,7 @@ import type { Holding } from "../log/cursor.ts";
 import { type Held, Sender, type SenderContext } from "./sender.ts";
 import { Batch, type Interruption } from "./batch.ts";
 import { behind, collect, type Source } from "./batches.ts";
+import { Pipeline } from "./pipeline.ts";
 import { Settlement, type SettlementContext } from "./settlement.ts";
 
 /** What a connector's loop works with. */
@@ -45,6 +47,7 @@ export class Session {
   readonly #context: DeliveryContext;
   readonly #settlement: Settlement;
   readonly #sender: Sender;
+  readonly #pipeline: Pipeline | undefined;
   readonly #rest: RestListener;
   /** Ends waits. */
   readonly #stop: AbortSignal;
@@ -74,17 +77,20 @@ export class Session {
     this.#settlement = new Settlement(context, holding);
     this.#sender = new Sender(context, ends);
     this.#stop = AbortSignal.any([ends, stop]);
+    this.#pipeline = (context.sink.inFlight ?? 1) > 1
+      ? new Pipeline(context, this.#settlement, { ends, stop: this.#stop })
+      : undefined;
     this.#rest = rest;
   }
 
   /** What the SIEM warned of at its last answer. */
   get warning(): string | undefined {
-    return this.#sender.warning;
+    return this.#pipeline?.warning ?? this.#sender.warning;
   }
 
   /** When the relay took the oldest event that waits, as far as the loop has seen; milliseconds since the epoch. */
   get oldestWaiting(): number | undefined {
-    const batch = this.#batch;
+    const batch = this.#pipeline?.oldest ?? this.#batch;
     return batch === undefined || batch.count === 0
       ? undefined
       : batch.run.view(0, new EventView()).receivedAt;
@@ -112,19 +118,42 @@ export class Session {
 
   async #turn(): Promise<void> {
     const { clock } = this.#context;
+    const isNew = this.#batch === undefined || this.#batch.count === 0;
     const batch = await this.#refill();
     if (batch === undefined) return await this.#idle();
     if (batch.count === 0) return;
-    const wait = Math.max(this.#notBefore, this.#sender.notBefore) -
-      clock.monotonic();
+    const wait = Math.max(
+      this.#notBefore,
+      this.#sender.notBefore,
+      this.#pipeline?.notBefore ?? 0,
+    ) - clock.monotonic();
     if (wait > 0) {
       this.#rest.resting();
       await clock.sleep(Math.min(wait, this.#expiryLook()), this.#stop);
       this.#rest.working();
       return;
     }
+    const { state } = this.#settlement.place;
+    if (this.#pipeline && isNew && state !== "retrying" && state !== "held") {
+      return await this.#runAhead(this.#pipeline, batch);
+    }
     if (this.#probing) await this.#renew(batch);
-    const interruption = await this.#sender.make(batch);
+    await this.#judge(batch, await this.#sender.make(batch));
+  }
+
+  /** Sends this batch and what comes behind it; the one that was not taken whole is the batch in hand then. */
+  async #runAhead(pipeline: Pipeline, first: Batch): Promise<void> {
+    this.#batch = undefined;
+    const stalled = await pipeline.run(first);
+    if (stalled === undefined) return;
+    this.#batch = stalled.batch;
+    await this.#judge(stalled.batch, stalled.interruption);
+  }
+
+  async #judge(
+    batch: Batch,
+    interruption: Interruption | undefined,
+  ): Promise<void> {
     if (interruption !== undefined) await this.#interrupt(batch, interruption);
     else if (batch.isDecided) await this.#conclude(batch);
   }

@@ -1,6 +1,6 @@
 /** A connector's loop with a scripted sink and a clock moved by hand. */
 
-import type { BatchLimits } from "../../lib/connector.ts";
+import type { BatchLimits, Sink } from "../../lib/connector.ts";
 import { DeadLetterFile } from "../../lib/delivery/dead_letter_file.ts";
 import { Fleet } from "../../lib/delivery/fleet.ts";
 import type { DeliverySettings } from "../../lib/delivery/settlement.ts";
@@ -66,6 +66,7 @@ export class ArrayLog {
   async changed(after: Position, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (await this.next(after) !== undefined) return;
+    signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => reject(signal.reason));
     this.#watchers.push(resolve);
@@ -117,10 +118,13 @@ export class ArrayLog {
 
 export interface RigOptions {
   readonly limits?: Partial<BatchLimits>;
+  readonly inFlight?: number;
   readonly settings?: Partial<DeliverySettings>;
   readonly random?: () => number;
   readonly deadLetterPath?: string;
   readonly log?: ArrayLog;
+  /** In place of the scripted one: a connector's own, speaking to a scripted server. */
+  readonly sink?: Sink;
 }
 
 export class Rig {
@@ -141,10 +145,14 @@ export class Rig {
         this.fields.push(JSON.stringify(fields));
       },
     };
-    this.sink = new ScriptedSink(limits);
+    this.sink = new ScriptedSink(limits, options.inFlight);
     this.log = options.log ?? new ArrayLog();
     this.fleet = new Fleet({
-      connectors: [{ name: "soc", type: "scripted", sink: this.sink }],
+      connectors: [{
+        name: "soc",
+        type: "scripted",
+        sink: options.sink ?? this.sink,
+      }],
       source: this.log,
       takeLease: (connector) => this.log.takeLease(connector),
       settings: { ...SETTINGS, ...settings },

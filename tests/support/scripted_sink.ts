@@ -50,6 +50,7 @@ export function rejected(
 
 export class ScriptedSink implements Sink {
   readonly limits: BatchLimits;
+  readonly inFlight: number;
   /** All that was asked, in order. */
   readonly history: string[] = [];
   /** Answers without asking the test. */
@@ -58,7 +59,8 @@ export class ScriptedSink implements Sink {
   #asked: Asked[] = [];
   #waiting: ((asked: Asked) => void)[] = [];
 
-  constructor(limits: Partial<BatchLimits> = {}) {
+  constructor(limits: Partial<BatchLimits> = {}, inFlight = 1) {
+    this.inFlight = inFlight;
     this.limits = {
       events: 100,
       bytes: 1_000_000,

@@ -1,0 +1,254 @@
+/**
+ * Several batches in flight, for destinations that answer nothing, where time decides (interface §17, syslog): further
+ * batches start while earlier ones are undecided, and are settled strictly in order.
+ *
+ * It runs ahead only while all goes well. On anything else (weather, a setup fault, a refusal, expiry) what lies behind
+ * is put back, unsettled, and the first batch that was not taken whole is handed to the session, which goes on with it
+ * alone. What is put back may have arrived: it is sent again.
+ */
+
+import type { Position } from "../event.ts";
+import { Batch, type Interruption, type Settled } from "./batch.ts";
+import { behind, collect, type Source } from "./batches.ts";
+import { Sender, type SenderContext } from "./sender.ts";
+import type { Settlement, SettlementContext } from "./settlement.ts";
+
+/** Bodies kept until they are decided, in bytes: what may be written in the time that decides. */
+const UNDECIDED_BYTES = 16 * 1024 * 1024;
+
+export interface PipelineContext extends SenderContext, SettlementContext {
+  readonly source: Source;
+}
+
+/** A batch that was not taken whole, and why sending must pause, if it must. */
+export interface Stalled {
+  readonly batch: Batch;
+  readonly interruption: Interruption | undefined;
+}
+
+/** One batch on its way. */
+interface Flight {
+  readonly batch: Batch;
+  readonly sender: Sender;
+  readonly abort: AbortController;
+  state: "flying" | "taken" | "stalled" | "aborted";
+  interruption: Interruption | undefined;
+}
+
+/** Runs ahead under one lease; `run` again and again, one at a time. */
+export class Pipeline {
+  /** What the SIEM warned of at its last answer. */
+  warning: string | undefined;
+  /** No attempt before this, on the monotonic clock. */
+  notBefore = 0;
+  readonly #context: PipelineContext;
+  readonly #settlement: Settlement;
+  readonly #ends: AbortSignal;
+  readonly #stop: AbortSignal;
+  /** In log order. */
+  #flights: Flight[] = [];
+  /** Senders with their buffers, between two flights. */
+  #free: Sender[] = [];
+  /** What comes behind the last flight. */
+  #next: Position = { segment: "", index: 0 };
+  /** No further batch: those in flight come to their end. */
+  #isEnding = false;
+  #settling: Promise<void> | undefined;
+  /** A settle that failed: a bug, it ends the run. */
+  #fault: { readonly error: unknown } | undefined;
+  #isWatching = false;
+  #isWoken = false;
+  #wake: (() => void) | undefined;
+
+  /** `ends` cuts what is in flight; `stop`, which `ends` implies, begins nothing new. */
+  constructor(
+    context: PipelineContext,
+    settlement: Settlement,
+    { ends, stop }: { readonly ends: AbortSignal; readonly stop: AbortSignal },
+  ) {
+    this.#context = context;
+    this.#settlement = settlement;
+    this.#ends = ends;
+    this.#stop = stop;
+  }
+
+  /** The oldest batch that is undecided. */
+  get oldest(): Batch | undefined {
+    return this.#flights[0]?.batch;
+  }
+
+  /**
+   * Sends `first`, and what comes behind it, until nothing is left to send and all is settled.
+   * @returns the batch that must be dealt with alone; undefined where there is none.
+   */
+  async run(first: Batch): Promise<Stalled | undefined> {
+    const over = new AbortController();
+    const quiet = AbortSignal.any([this.#stop, over.signal]);
+    const cut = () => this.#abortFrom(0, this.#ends.reason);
+    this.#ends.addEventListener("abort", cut);
+    this.#isEnding = this.#isWatching = false;
+    try {
+      this.#launch(first);
+      for (;;) {
+        if (this.#fault !== undefined) throw this.#fault.error;
+        this.#settle();
+        if (this.#settling === undefined) {
+          const [oldest] = this.#flights;
+          if (oldest === undefined) return undefined;
+          if (oldest.state === "stalled") return oldest;
+          if (oldest.state === "aborted") return undefined;
+        }
+        if (!await this.#extend(quiet)) await this.#event();
+      }
+    } finally {
+      over.abort();
+      this.#ends.removeEventListener("abort", cut);
+      this.#abortFrom(0, new Error("put back"));
+      this.#flights = [];
+      this.#free = [];
+    }
+  }
+
+  /** Starts the next batch. @returns false when there is none to start now. */
+  async #extend(quiet: AbortSignal): Promise<boolean> {
+    const { source, sink, settings, clock } = this.#context;
+    if (!this.#hasRoom() || this.#isWatching) return false;
+    const run = await collect(source, this.#next, sink.limits);
+    if (!this.#hasRoom()) return false;
+    if (run.count === 0) {
+      this.#watch(quiet);
+      return false;
+    }
+    const batch = new Batch(run);
+    if (
+      settings.expire > 0 && batch.expire(clock.now() - settings.expire) > 0
+    ) {
+      this.#isEnding = true;
+      return false;
+    }
+    this.#launch(batch);
+    return true;
+  }
+
+  #hasRoom(): boolean {
+    if (this.#isEnding || this.#stop.aborted || this.#settlement.isLost) {
+      return false;
+    }
+    const { sink, clock } = this.#context;
+    if (this.notBefore > clock.monotonic()) return false;
+    let bytes = 0;
+    for (const { sender } of this.#flights) bytes += sender.bytes;
+    return this.#flights.length < (sink.inFlight ?? 1) &&
+      bytes < UNDECIDED_BYTES;
+  }
+
+  #launch(batch: Batch): void {
+    const flight: Flight = {
+      batch,
+      sender: this.#free.pop() ?? new Sender(this.#context, this.#ends),
+      abort: new AbortController(),
+      state: "flying",
+      interruption: undefined,
+    };
+    this.#flights.push(flight);
+    const landing = flight.sender.make(batch, flight.abort.signal);
+    // The batch was cut to what one attempt carries.
+    this.#next = behind(batch.run, this.#next);
+    landing.then(
+      (interruption) => this.#land(flight, interruption),
+      () => {
+        flight.state = "aborted";
+        this.#call();
+      },
+    );
+  }
+
+  #land(flight: Flight, interruption: Interruption | undefined): void {
+    const { batch, sender } = flight;
+    flight.interruption = interruption;
+    const isTaken = interruption === undefined && batch.isDecided &&
+      batch.refused === 0;
+    flight.state = isTaken ? "taken" : "stalled";
+    this.warning = sender.warning;
+    this.notBefore = Math.max(this.notBefore, sender.notBefore);
+    if (!isTaken) {
+      this.#isEnding = true;
+      const place = this.#flights.indexOf(flight);
+      if (place >= 0) this.#abortFrom(place + 1, new Error("put back"));
+    }
+    this.#call();
+  }
+
+  #abortFrom(place: number, reason: unknown): void {
+    for (const { abort } of this.#flights.slice(place)) abort.abort(reason);
+  }
+
+  /** Settles what was taken and has nothing undecided before it. */
+  #settle(): void {
+    if (this.#settling !== undefined) return;
+    const open = this.#flights.findIndex(({ state }) => state !== "taken");
+    const taken = this.#flights.splice(
+      0,
+      open < 0 ? this.#flights.length : open,
+    );
+    if (taken.length === 0) return;
+    const settled = joined(taken.map(({ batch }) => {
+      batch.taken = true;
+      return batch.settle();
+    }));
+    this.#free.push(...taken.map(({ sender }) => sender));
+    const done = () => {
+      this.#settling = undefined;
+      this.#call();
+    };
+    this.#settling = this.#settlement.answered(settled).then(
+      done,
+      (error) => {
+        this.#fault = { error };
+        done();
+      },
+    );
+  }
+
+  /** Looks at the log again when it has grown. */
+  #watch(quiet: AbortSignal): void {
+    this.#isWatching = true;
+    const again = () => {
+      this.#isWatching = false;
+      this.#call();
+    };
+    this.#context.source.changed(this.#next, quiet).then(again, again);
+  }
+
+  /** Something happened: a batch landed, a settle is durable, the log has grown. */
+  #call(): void {
+    this.#isWoken = true;
+    this.#wake?.();
+  }
+
+  /** Waits for the next `#call`. */
+  async #event(): Promise<void> {
+    if (!this.#isWoken) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+    this.#isWoken = false;
+  }
+}
+
+/** What several batches in a row settle. */
+function joined(all: readonly Settled[]): Settled {
+  const [first, ...more] = all;
+  if (first === undefined) throw new TypeError("Nothing to settle");
+  let { delivered, expired } = first;
+  const dead = [...first.dead];
+  for (const settled of more) {
+    first.run.segments.push(...settled.run.segments);
+    first.run.indexes.push(...settled.run.indexes);
+    delivered += settled.delivered;
+    expired += settled.expired;
+    dead.push(...settled.dead);
+  }
+  return { run: first.run, delivered, expired, dead };
+}
