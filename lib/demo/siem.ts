@@ -5,24 +5,20 @@
 
 import { type Clock, systemClock } from "../clock.ts";
 import type { Arrival, Memory, RequestRecord } from "./arrival.ts";
-import type { ArmedFault, Fault } from "./faults.ts";
+import type { ArmedFault, Fault, FaultOptions } from "./faults.ts";
 import { serveHttp } from "./http_server.ts";
-import { textReply } from "./protocol.ts";
-import type { Protocol } from "./protocol.ts";
-import {
-  crowdstrike,
-  type CrowdstrikeOptions,
-} from "./protocols/crowdstrike.ts";
-import { hec, type HecOptions } from "./protocols/hec.ts";
-import { splunk, type SplunkOptions } from "./protocols/splunk.ts";
 import { HttpTarget } from "./http_target.ts";
+import {
+  EVERY_PROTOCOL,
+  openProtocol,
+  type TargetOptions,
+  tokenOf,
+  urlOf,
+  variablesOf,
+} from "./offer.ts";
+import { textReply } from "./protocol.ts";
+import { SyslogTarget } from "./syslog_target.ts";
 import type { Target } from "./target.ts";
-
-/** A collector to offer: its protocol and what that vendor's console would let one set. Without a token it is `demo-siem-<name>`. */
-export type TargetOptions =
-  | { readonly protocol: "splunk" } & Partial<SplunkOptions>
-  | { readonly protocol: "crowdstrike" } & Partial<CrowdstrikeOptions>
-  | { readonly protocol: "hec" } & Partial<HecOptions>;
 
 export interface DemoSiemOptions {
   /** 0 takes a free port. */
@@ -36,7 +32,10 @@ export interface DemoSiemOptions {
     readonly ca?: string;
     readonly name?: string;
   };
-  /** Collectors by name, which is also their path's first segment. Absent: one of each protocol, named after it. */
+  /**
+   * Collectors by name, which is also their path's first segment; syslog ones have a port of their own. Absent: one of
+   * each of the first three protocols, named after it; `EVERY_PROTOCOL` is one of each.
+   */
   readonly targets?: Readonly<Record<string, TargetOptions>>;
   /** Absent: everything is remembered, and the last 200 requests. */
   readonly memory?: Partial<Memory>;
@@ -57,7 +56,7 @@ export interface DemoSiem extends AsyncDisposable {
   fault(
     name: string,
     fault: Fault,
-    options?: { readonly requests?: number },
+    options?: FaultOptions,
   ): ArmedFault;
   /** Takes back all faults, of one target or of all. */
   clear(name?: string): void;
@@ -67,25 +66,11 @@ export interface DemoSiem extends AsyncDisposable {
   environment(): Record<string, string>;
 }
 
-const EVERY_PROTOCOL: Readonly<Record<string, TargetOptions>> = {
-  splunk: { protocol: "splunk" },
-  crowdstrike: { protocol: "crowdstrike" },
-  hec: { protocol: "hec" },
-};
-
-/** Where each vendor's collector lies below the host. */
-const PATHS: Readonly<Record<TargetOptions["protocol"], string>> = {
-  splunk: "/services/collector/event",
-  crowdstrike: "/services/collector",
-  hec: "/logs/v1/event",
-};
-
-const VARIABLES: Readonly<
-  Record<TargetOptions["protocol"], readonly [url: string, token: string]>
-> = {
-  splunk: ["SPLUNK_HEC_URL", "SPLUNK_HEC_TOKEN"],
-  crowdstrike: ["NGSIEM_URL", "NGSIEM_API_KEY"],
-  hec: ["HEC_URL", "HEC_TOKEN"],
+/** What tests that ask for no targets were written for. */
+const FIRST_THREE: Readonly<Record<string, TargetOptions>> = {
+  splunk: EVERY_PROTOCOL.splunk,
+  crowdstrike: EVERY_PROTOCOL.crowdstrike,
+  hec: EVERY_PROTOCOL.hec,
 };
 
 /** Starts a demo SIEM. @throws when the port is taken. */
@@ -96,12 +81,12 @@ export async function startDemoSiem(
     port = 0,
     hostname = "127.0.0.1",
     tls,
-    targets: wanted = EVERY_PROTOCOL,
+    targets: wanted = FIRST_THREE,
     memory = {},
     clock = systemClock,
     onArrival = () => {},
   } = options;
-  const targets = new Map<string, HttpTarget>();
+  const targets = new Map<string, Target>();
   const server = await serveHttp({
     hostname,
     port,
@@ -110,7 +95,9 @@ export async function startDemoSiem(
       const [, name = "", rest = ""] = /^\/([^/]*)(.*)$/.exec(request.path) ??
         [];
       const target = targets.get(name);
-      if (target !== undefined) return await target.handle(request, rest);
+      if (target instanceof HttpTarget) {
+        return await target.handle(request, rest);
+      }
       await request.body();
       return {
         kind: "reply",
@@ -118,28 +105,52 @@ export async function startDemoSiem(
       };
     },
   });
-  const url = `${tls === undefined ? "http" : "https"}://${
-    tls?.name ?? hostname
-  }:${server.port}`;
-  for (const [name, settings] of Object.entries(wanted)) {
-    const token = settings.token ?? `demo-siem-${name}`;
-    targets.set(
-      name,
-      new HttpTarget({
+  const shownHost = tls?.name ?? hostname;
+  const scheme = tls === undefined ? "http" : "https";
+  const url = `${scheme}://${shownHost}:${server.port}`;
+  const remembered = {
+    arrivals: Infinity,
+    bytes: Infinity,
+    requests: 200,
+    ...memory,
+  };
+  async function end(): Promise<void> {
+    for (const one of targets.values()) await one[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  }
+  try {
+    for (const [name, settings] of Object.entries(wanted)) {
+      const setup = { name, memory: remembered, clock, onArrival };
+      if (settings.protocol === "qradar") {
+        const own = settings.tls === undefined && tls !== undefined
+          ? { ...settings, tls }
+          : settings;
+        targets.set(
+          name,
+          await SyslogTarget.open({
+            ...setup,
+            hostname,
+            shownHost,
+            options: own,
+          }),
+        );
+        continue;
+      }
+      const token = tokenOf(name, settings);
+      const base = `${url}/${name}`;
+      targets.set(
         name,
-        url: `${url}/${name}${PATHS[settings.protocol]}`,
-        token,
-        protocol: open({ ...settings, token }),
-        memory: {
-          arrivals: Infinity,
-          bytes: Infinity,
-          requests: 200,
-          ...memory,
-        },
-        clock,
-        onArrival,
-      }),
-    );
+        new HttpTarget({
+          ...setup,
+          url: urlOf(base, token, settings),
+          token,
+          protocol: openProtocol(settings, { token, base, clock }),
+        }),
+      );
+    }
+  } catch (cause) {
+    await end();
+    throw cause;
   }
 
   function target(name: string): Target {
@@ -174,32 +185,14 @@ export async function startDemoSiem(
     },
     environment() {
       const variables: Record<string, string> = {};
-      for (const [name, { protocol }] of Object.entries(wanted)) {
-        const [urlName, tokenName] = VARIABLES[protocol];
-        if (urlName in variables) continue;
-        variables[urlName] = target(name).url;
-        variables[tokenName] = target(name).token;
+      const seen = new Set<string>();
+      for (const [name, settings] of Object.entries(wanted)) {
+        if (seen.has(settings.protocol)) continue;
+        seen.add(settings.protocol);
+        Object.assign(variables, variablesOf(settings, target(name)));
       }
       return variables;
     },
-    async [Symbol.asyncDispose]() {
-      for (const one of targets.values()) one.clear();
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: end,
   };
-}
-
-function open(
-  settings: TargetOptions & { readonly token: string },
-): Protocol {
-  switch (settings.protocol) {
-    case "splunk":
-      return splunk(settings);
-    case "crowdstrike":
-      return crowdstrike(settings);
-    case "hec":
-      return hec(settings);
-    default:
-      return settings satisfies never;
-  }
 }

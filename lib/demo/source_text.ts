@@ -127,3 +127,60 @@ function endOfString(bytes: Uint8Array, from: number): number {
   }
   return bytes.length;
 }
+
+/** The source text of an array's elements; `undefined` for anything but an array. */
+export function elementsOf(json: Uint8Array): Uint8Array[] | undefined {
+  let at = skipSpace(json, 0);
+  if (json[at] !== 0x5b) return undefined;
+  const elements: Uint8Array[] = [];
+  at = skipSpace(json, at + 1);
+  while (at < json.length && json[at] !== 0x5d) {
+    const end = endOfValue(json, at);
+    elements.push(json.subarray(at, end));
+    at = skipSpace(json, end);
+    if (json[at] === COMMA) at = skipSpace(json, at + 1);
+  }
+  return elements;
+}
+
+/** The first member name that stands twice in one object, at any depth. The text must be JSON. */
+export function repeatedName(json: Uint8Array): string | undefined {
+  // Names of the objects that are open; undefined for an array.
+  const open: (Set<string> | undefined)[] = [];
+  for (let at = 0; at < json.length; at++) {
+    switch (json[at]) {
+      case 0x7b:
+        open.push(new Set());
+        break;
+      case 0x5b:
+        open.push(undefined);
+        break;
+      case 0x7d:
+      case 0x5d:
+        open.pop();
+        break;
+      case QUOTE: {
+        const end = endOfString(json, at);
+        const names = open.at(-1);
+        if (names !== undefined && json[skipSpace(json, end)] === COLON) {
+          const name = String(parsed(json.subarray(at, end)));
+          if (names.has(name)) return name;
+          names.add(name);
+        }
+        at = end - 1;
+        break;
+      }
+    }
+  }
+  return undefined;
+}
+
+const encoder = new TextEncoder();
+
+/** What a JSON string says, as UTF-8; `undefined` for anything but a string. */
+export function stringBytes(
+  json: Uint8Array | undefined,
+): Uint8Array | undefined {
+  if (json === undefined || json[skipSpace(json, 0)] !== QUOTE) return;
+  return encoder.encode(String(parsed(json)));
+}
