@@ -110,8 +110,8 @@ export function words(reply: HttpReply): string {
 
 /** A vendor's text as words: at most 300 characters on one line. */
 export function oneLine(text: string): string {
-  // Controls, line separators and the marks that turn the direction of writing.
-  const line = text
+  // Controls, line separators and the marks that turn the direction of writing. Blanks may go: more is looked at.
+  const line = text.slice(0, 8 * MAX_WORDS).toWellFormed()
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
   const letters = Array.from(line);
   return letters.length > MAX_WORDS
