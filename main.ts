@@ -8,7 +8,7 @@
 import { hostname } from "node:os";
 import * as registry from "./connectors/registry.ts";
 import { systemClock } from "./lib/clock.ts";
-import { type Configuration, loadConfiguration } from "./lib/config/load.ts";
+import { type Configuration, readConfiguration } from "./lib/config/load.ts";
 import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
 import { Fleet } from "./lib/delivery/fleet.ts";
 import { openDatagrams } from "./lib/delivery/datagram.ts";
@@ -60,7 +60,7 @@ class StartFault extends Error {
 
 /** Starts a relay from an environment. @throws {StartFault} */
 async function startRelay(env: Environment): Promise<Relay> {
-  const settings = loadConfiguration({
+  const settings = await readConfiguration({
     env,
     readFile: (path) => Deno.readTextFileSync(path),
     types: Object.values(registry),
@@ -90,7 +90,9 @@ async function startRelay(env: Environment): Promise<Relay> {
   undo.defer(() => log.close());
   await beginPlaces(
     store,
-    settings.connectors.map(({ name, common }) => ({
+    settings.connectors.filter(({ isFed }) => isFed).map((
+      { name, common },
+    ) => ({
       name,
       from: common.startFrom,
     })),
@@ -107,13 +109,14 @@ function openTheLog(
   { relay, connectors }: Settings,
   logger: Logger,
 ): Promise<EventLog> {
+  const fed = connectors.filter(({ isFed }) => isFed);
   return openLog(store, {
     clock: systemClock,
     logger,
     random: Math.random,
     uuid: () => crypto.randomUUID(),
     instance: `${machineName()}-${Deno.pid}`,
-    connectors: () => connectors.map(({ name }) => name),
+    connectors: () => fed.map(({ name }) => name),
     keep: relay.keep,
     keepBytes: relay.keepBytes,
     ...(relay.logMaxBytes === undefined ? {} : { maxBytes: relay.logMaxBytes }),
@@ -149,9 +152,9 @@ function openFleet(
   // Nothing is written yet: a path that cannot be written to is said at the start, not at the first dead letter.
   void deadLetterFile?.append([]);
   return new Fleet({
-    connectors: connectors.filter(({ common }) => common.enabled).map((
-      connector,
-    ) => ({
+    connectors: connectors.filter(({ common, isFed }) =>
+      common.enabled && isFed
+    ).map((connector) => ({
       name: connector.name,
       type: connector.type.type,
       sink: openSink(connector, environment),
@@ -271,12 +274,13 @@ async function serve(parts: {
 /** Every configured connector; those that are switched off have no loop. */
 function reported({ connectors }: Settings, fleet: Fleet): ReportedConnector[] {
   const live = new Map(fleet.live().map((one) => [one.name, one]));
-  return connectors.map(({ name, type }) => ({
+  return connectors.map(({ name, type, isFed, common }) => ({
     name,
     type: type.type,
     oldestWaiting: live.get(name)?.oldestWaiting ?? null,
     warning: live.get(name)?.warning ?? null,
-    isDisabled: !live.has(name),
+    isDisabled: !common.enabled,
+    isFed,
   }));
 }
 

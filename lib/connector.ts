@@ -147,8 +147,8 @@ export interface CommonSettings {
   readonly timeout: number;
   /** Read at each start; off: nothing is sent, events wait and are kept. */
   readonly enabled: boolean;
-  /** Where a connector without a place begins. */
-  readonly startFrom: "newest" | "oldest";
+  /** Where a connector without a place begins; a number: with what came then or later, milliseconds since the Unix epoch. */
+  readonly startFrom: "newest" | "oldest" | number;
 }
 
 /** One step of a connection test. */

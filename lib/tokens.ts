@@ -34,6 +34,16 @@ export interface IngestToken {
   readonly indexes?: ReadonlySet<string>;
 }
 
+/** What is wrong with one token. */
+export interface TokenFault {
+  /** Its place in the list, from 0. */
+  readonly at: number;
+  /** The option; absent: the token as a whole. */
+  readonly option?: string;
+  /** Without any token value. */
+  readonly sentence: string;
+}
+
 /** What a setting of tokens says. With `faults`, `tokens` holds the ones without a fault. */
 export interface ParsedTokens {
   readonly tokens: readonly IngestToken[];
@@ -41,7 +51,8 @@ export interface ParsedTokens {
   readonly faults: readonly string[];
 }
 
-const OPTIONS: ReadonlySet<string> = new Set([
+/** What a token may say. */
+export const TOKEN_OPTIONS: ReadonlySet<string> = new Set([
   "name",
   "value",
   "sha256",
@@ -83,8 +94,11 @@ export function findToken(
   return found;
 }
 
-/** Reads `HECATE_TOKENS`. Blank text is no token and no fault. */
-export function parseTokens(text: string): ParsedTokens {
+/** Reads `HECATE_TOKENS`. Blank text is no token and no fault. `place` gets what is wrong with tokens of a list. */
+export function parseTokens(
+  text: string,
+  place: (fault: TokenFault) => void = () => {},
+): ParsedTokens {
   const trimmed = text.trim();
   if (trimmed === "") return { tokens: [], faults: [] };
   if (!trimmed.startsWith("[")) {
@@ -95,7 +109,7 @@ export function parseTokens(text: string): ParsedTokens {
           ? { name: "default", value: part }
           : { name: part.slice(0, at).trim(), value: part.slice(at + 1) };
       });
-    return readTokens(pairs);
+    return readTokens(pairs, place);
   }
   let value: unknown;
   try {
@@ -104,40 +118,53 @@ export function parseTokens(text: string): ParsedTokens {
     // The parser's own message may quote the text, and the text holds secrets.
     return { tokens: [], faults: ["is not a valid JSON array"] };
   }
-  return readTokens(value);
+  return readTokens(value, place);
 }
 
 /** Reads the list form, already parsed (JSON or YAML). */
-export function readTokens(list: unknown): ParsedTokens {
-  if (!Array.isArray(list)) return { tokens: [], faults: ["is not a list"] };
+export function readTokens(
+  list: unknown,
+  place: (fault: TokenFault) => void = () => {},
+): ParsedTokens {
+  if (!Array.isArray(list)) {
+    return { tokens: [], faults: ["is not a list"] };
+  }
   const tokens: IngestToken[] = [];
   const faults: string[] = [];
-  list.forEach((entry: unknown, place) => {
-    const own: string[] = [];
-    const token = readToken(entry, own);
-    const name = token?.name ?? `number ${place + 1}`;
-    for (const fault of own) faults.push(`token ${name}: ${fault}`);
-    if (token === undefined || own.length > 0) return;
-    if (tokens.some((other) => other.name === token.name)) {
-      faults.push(`token ${name}: the name is used twice`);
-    } else if (tokens.some((other) => hashesEqual(other.hash, token.hash))) {
-      faults.push(`token ${name}: another token has the same value`);
-    } else tokens.push(token);
+  list.forEach((entry: unknown, at) => {
+    const own: Omit<TokenFault, "at">[] = [];
+    const fault = (sentence: string, option?: string) =>
+      own.push({ sentence, ...option !== undefined && { option } });
+    const token = readToken(entry, fault);
+    if (token !== undefined && own.length === 0) {
+      if (tokens.some((other) => other.name === token.name)) {
+        fault("the name is used twice", "name");
+      } else if (tokens.some((other) => hashesEqual(other.hash, token.hash))) {
+        fault("another token has the same value");
+      } else tokens.push(token);
+    }
+    const name = token?.name ?? `number ${at + 1}`;
+    for (const one of own) {
+      faults.push(`token ${name}: ${one.sentence}`);
+      place({ at, ...one });
+    }
   });
   return { tokens, faults };
 }
 
-function readToken(entry: unknown, faults: string[]): IngestToken | undefined {
+type Fault = (sentence: string, option?: string) => void;
+
+function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
   if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
-    faults.push("is not an object");
+    fault("is not an object");
     return undefined;
   }
   const members = new Map<string, unknown>(Object.entries(entry));
   for (const key of members.keys()) {
     // An unknown name may be a secret in the wrong place: it is not repeated.
-    if (!OPTIONS.has(key)) {
-      faults.push(
-        `has an unknown option; known are ${[...OPTIONS].join(", ")}`,
+    if (!TOKEN_OPTIONS.has(key)) {
+      fault(
+        `has an unknown option; known are ${[...TOKEN_OPTIONS].join(", ")}`,
       );
     }
   }
@@ -145,29 +172,30 @@ function readToken(entry: unknown, faults: string[]): IngestToken | undefined {
     const value = members.get(key);
     if (value === undefined || value === null) return undefined;
     if (typeof value === "string") return value;
-    faults.push(`${key} is not a string`);
+    fault(`${key} is not a string`, key);
     return undefined;
   };
   const flag = (key: string): boolean => {
     const value = members.get(key) ?? false;
     if (typeof value === "boolean") return value;
-    faults.push(`${key} is neither true nor false`);
+    fault(`${key} is neither true nor false`, key);
     return false;
   };
   const name = text("name") ?? "default";
   if (name.length > MAX_NAME || !NAME.test(name) || name.trim() !== name) {
-    faults.push(
+    fault(
       `the name must have 1 to ${MAX_NAME} characters, none of them a comma, an equals sign or a control character`,
+      "name",
     );
     return undefined;
   }
-  const hash = readHash(text("value"), text("sha256"), faults);
+  const hash = readHash(text("value"), text("sha256"), fault);
   const face = text("face");
   if (face !== undefined && face !== "splunk" && face !== "ngsiem") {
-    faults.push("face is neither splunk nor ngsiem");
+    fault("face is neither splunk nor ngsiem", "face");
   }
   if ((members.get("ack") ?? false) !== false) {
-    faults.push("ack is not offered yet: leave it out or set it to false");
+    fault("ack is not offered yet: leave it out or set it to false", "ack");
   }
   const defaults: { -readonly [K in keyof TokenDefaults]: TokenDefaults[K] } =
     {};
@@ -175,7 +203,7 @@ function readToken(entry: unknown, faults: string[]): IngestToken | undefined {
     const value = text(key);
     if (value !== undefined && value !== "") defaults[key] = value;
   }
-  const indexes = readIndexes(members.get("indexes"), defaults.index, faults);
+  const indexes = readIndexes(members.get("indexes"), defaults.index, fault);
   const query = flag("query"), disabled = flag("disabled");
   return {
     name,
@@ -191,16 +219,17 @@ function readToken(entry: unknown, faults: string[]): IngestToken | undefined {
 function readHash(
   value: string | undefined,
   sha256: string | undefined,
-  faults: string[],
+  fault: Fault,
 ): Uint8Array | undefined {
   if ((value === undefined) === (sha256 === undefined)) {
-    faults.push("needs exactly one of value and sha256");
+    fault("needs exactly one of value and sha256");
   } else if (value !== undefined) {
     if (VISIBLE.test(value)) return hashToken(value);
-    faults.push(
+    fault(
       value === ""
         ? "the value is empty"
         : "the value has a space, a line break or a character outside ASCII",
+      "value",
     );
   } else if (sha256 !== undefined) {
     if (/^[0-9a-fA-F]{64}$/.test(sha256)) {
@@ -209,7 +238,7 @@ function readHash(
         (pair) => parseInt(pair, 16),
       );
     }
-    faults.push("sha256 is not 64 hexadecimal digits");
+    fault("sha256 is not 64 hexadecimal digits", "sha256");
   }
   return undefined;
 }
@@ -217,18 +246,18 @@ function readHash(
 function readIndexes(
   value: unknown,
   own: string | undefined,
-  faults: string[],
+  fault: Fault,
 ): ReadonlySet<string> | undefined {
   if (value === undefined || value === null) return undefined;
   const isList = Array.isArray(value) && value.length > 0 &&
     value.every((name) => typeof name === "string" && name !== "");
   if (!isList) {
-    faults.push("indexes is not a list of names");
+    fault("indexes is not a list of names", "indexes");
     return undefined;
   }
   const indexes = new Set<string>(value);
   if (own !== undefined && !indexes.has(own)) {
-    faults.push("index is not one of indexes");
+    fault("index is not one of indexes", "index");
   }
   return indexes;
 }

@@ -12,6 +12,7 @@ import {
   count,
   duration,
   group,
+  moment,
   optional,
   path,
   proxyAddress,
@@ -126,9 +127,11 @@ export const COMMON = group({
     "true",
   ),
   start_from: withDefault(
-    choice({
+    moment({
       title: "Start from",
-      help: "Where a connector without a place in the log begins.",
+      help:
+        "Where a connector begins that has no place in the log yet: `newest`, `oldest`, or a time (RFC 3339): with what came then or later. Used once.",
+      example: "2026-03-13T00:00:00Z",
     }, ["newest", "oldest"]),
     "newest",
   ),

@@ -1,30 +1,15 @@
 /** Settings out of environment variables: names follow from the declaration. */
 
-import type { z } from "zod";
-import { type FieldMeta, fieldMeta, groupMeta } from "./fields.ts";
 import { nearest } from "./nearest.ts";
+import type {
+  FaultDetail,
+  Setting,
+  SettingsSource,
+  Written,
+} from "./settings.ts";
 
 /** Environment variables as they came; nothing else reads them. */
 export type Environment = Readonly<Record<string, string>>;
-
-/** A map of settings as `group` makes it. */
-export type Group = z.ZodObject;
-
-/** One declared setting. */
-export interface Setting {
-  readonly key: string;
-  /** Its environment variable. */
-  readonly name: string;
-  readonly meta: FieldMeta;
-}
-
-/** The settings of a map, in the order of its declaration. */
-export function settingsOf(group: Group, prefix: string): Setting[] {
-  return Object.entries(group.shape).map(([key, schema]) => {
-    const meta = fieldMeta(schema);
-    return { key, name: meta.env ?? `${prefix}_${key.toUpperCase()}`, meta };
-  });
-}
 
 /** What Kubernetes sets for a service of that name: `HECATE_PORT=tcp://10.0.0.1:8080` and its like. */
 export function isKubernetes(name: string, value: string): boolean {
@@ -33,81 +18,76 @@ export function isKubernetes(name: string, value: string): boolean {
       .test(name);
 }
 
-/** What the variables say of one map of settings. */
-export interface Given {
-  /** Text by key; what is not set is not there. */
-  readonly values: Record<string, string>;
-  /** Names of required settings that are set, and of those that are not (alternatives joined by " or "). */
-  readonly present: string[];
-  readonly missing: string[];
+/** The path in a secret's `file:/path`; undefined: the text is the secret itself. */
+export function secretFile(
+  { meta }: Setting,
+  text: string,
+): string | undefined {
+  return meta.kind === "secret" && text.startsWith("file:")
+    ? text.slice("file:".length)
+    : undefined;
 }
 
-/**
- * Reads the variables of one map. `file:/path` stands for a secret's text.
- * @param fault gets a variable's name and a sentence.
- */
-export function readGroup(
-  group: Group,
-  prefix: string,
-  env: Environment,
+/** A file's text without the line break at its end. @throws when it cannot be read. */
+export function fileText(
+  path: string,
   readFile: (path: string) => string,
-  fault: (name: string, sentence: string) => void,
-): Given {
-  const settings = settingsOf(group, prefix);
-  const values: Record<string, string> = {};
-  for (const { key, name, meta } of settings) {
-    const value = env[name];
-    if (value === undefined || value === "" && meta.empty !== true) continue;
-    if (isKubernetes(name, value)) continue;
-    if (meta.kind !== "secret" || !value.startsWith("file:")) {
-      values[key] = value;
-      continue;
-    }
-    try {
-      values[key] = readFile(value.slice("file:".length)).replace(/\r?\n$/, "");
-    } catch {
-      fault(name, `The file "${value.slice("file:".length)}" cannot be read.`);
-      // It is set, and its fault is told: nothing more to say of it.
-      values[key] = "";
-    }
-  }
-  const isSet = (key: string) => values[key] !== undefined;
-  const needs = [
-    ...settings.filter(({ meta }) => meta.isRequired).map(({ key }) => [key]),
-    ...groupMeta(group).oneOf,
-  ];
-  const nameOf = (key: string) =>
+): string {
+  return readFile(path).replace(/\r?\n$/, "");
+}
+
+/** One prefix's variables as a source of settings. */
+export function environmentSource(options: {
+  readonly settings: readonly Setting[];
+  readonly env: Environment;
+  readonly readFile: (path: string) => string;
+  readonly fault: (line: string) => void;
+  readonly warn: (line: string) => void;
+}): SettingsSource {
+  const { settings, env, readFile } = options;
+  const name = (key: string) =>
     settings.find((setting) => setting.key === key)?.name ?? key;
+  const fault = (
+    key: string | readonly string[],
+    sentence: string,
+    { guess }: FaultDetail = {},
+  ) => {
+    const names = typeof key === "string" ? [key] : key;
+    options.fault(
+      `${names.map(name).join(" or ")}: ${sentence}${didYouMean(guess)}`,
+    );
+  };
+  const textOf = (key: string) => {
+    const setting = settings.find((one) => one.key === key);
+    const text = env[setting?.name ?? key];
+    if (text === undefined || text === "" && setting?.meta.empty !== true) {
+      return undefined;
+    }
+    return isKubernetes(setting?.name ?? key, text) ? undefined : text;
+  };
   return {
-    values,
-    present: needs.flat().filter(isSet).map(nameOf),
-    missing: needs.filter((keys) => !keys.some(isSet))
-      .map((keys) => keys.map(nameOf).join(" or ")),
+    name,
+    fault,
+    warn: (_key, line) => options.warn(line),
+    origin: (key) => textOf(key) === undefined ? undefined : name(key),
+    read(setting): Written | undefined {
+      const text = textOf(setting.key);
+      if (text === undefined) return undefined;
+      const path = secretFile(setting, text);
+      if (path === undefined) return { text };
+      try {
+        return { text: fileText(path, readFile) };
+      } catch {
+        fault(setting.key, `The file "${path}" cannot be read.`);
+        return { isTold: true };
+      }
+    },
   };
 }
 
-/**
- * Checks the text by the declaration. `fault` gets the name of each variable that is wrong, once for each fault.
- * @returns the settings; where there were faults, those without the faulty ones, so that what can be judged still is,
- * or undefined where they do not stand without them.
- */
-export function parseGroup<S>(
-  schema: z.ZodType<S>,
-  settings: readonly Setting[],
-  values: Readonly<Record<string, string>>,
-  fault: (name: string, sentence: string) => void,
-): S | undefined {
-  const result = schema.safeParse(values);
-  if (result.success) return result.data;
-  for (const issue of result.error.issues) {
-    const setting = settings.find(({ key }) => key === issue.path[0]);
-    // An empty text stands for a secret whose file could not be read; that was told.
-    if (setting?.meta.kind === "secret" && values[setting.key] === "") continue;
-    fault(setting?.name ?? String(issue.path[0] ?? ""), issue.message);
-  }
-  const faulty = result.error.issues.map((issue) => issue.path[0]);
-  const rest = Object.entries(values).filter(([key]) => !faulty.includes(key));
-  return schema.safeParse(Object.fromEntries(rest)).data;
+/** The end of a message where a known name is near enough. */
+export function didYouMean(guess: string | undefined): string {
+  return guess === undefined ? "" : ` Did you mean "${guess}"?`;
 }
 
 /** One warning for each variable under a known prefix that no declaration knows. */
@@ -130,4 +110,19 @@ export function unknownNames(
     );
   }
   return warnings;
+}
+
+/** One warning for all known names that Kubernetes has set. */
+export function kubernetesWarning(
+  env: Environment,
+  known: ReadonlySet<string>,
+): string[] {
+  const names = Object.entries(env)
+    .filter(([name, value]) => known.has(name) && isKubernetes(name, value))
+    .map(([name]) => name);
+  return names.length === 0 ? [] : [
+    `Kubernetes sets ${
+      names.join(", ")
+    } for a service of that name; such values are ignored.`,
+  ];
 }

@@ -16,7 +16,8 @@ export type FieldKind =
   | "switch"
   | "count"
   | "duration"
-  | "size";
+  | "size"
+  | "time";
 
 /** What a declaration says of a setting beside its type. */
 export interface FieldText {
@@ -214,6 +215,35 @@ export function choice<const T extends string>(
       return found === undefined
         ? { fault: `It must be one of ${choices.join(", ")}.` }
         : { value: found };
+    },
+  );
+}
+
+/** Date, time and offset; a space may stand for the T (RFC 3339, section 5.6). */
+const RFC3339 =
+  /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** A point in time (RFC 3339; milliseconds since the Unix epoch), or one of a few words. */
+export function moment<const T extends string>(
+  about: FieldText,
+  words: readonly T[],
+): Field<T | number> {
+  return field<T | number>(
+    { ...about, kind: "time", isRequired: true },
+    (value) => {
+      const given = value.trim();
+      const word = words.find((one) => one === given);
+      if (word !== undefined) return { value: word };
+      const at = RFC3339.test(given)
+        ? Date.parse(given.replace(" ", "T").toUpperCase())
+        : NaN;
+      return Number.isNaN(at)
+        ? {
+          fault: `It must be ${
+            words.join(", ")
+          } or a time such as 2026-03-13T00:00:00Z.`,
+        }
+        : { value: at };
     },
   );
 }

@@ -1,26 +1,37 @@
-/** The configuration: from environment variables to checked settings, or to every fault at once. */
+/** The configuration: from environment and file to checked settings, or to every fault at once. */
 
-import { z } from "zod";
-import type {
-  CommonSettings,
-  ConnectorType,
-  Sink,
-  SinkEnvironment,
-} from "../connector.ts";
-import { parseTokens } from "../tokens.ts";
-import { COMMON, commonSettings } from "./connector.ts";
+import type { ConnectorType } from "../connector.ts";
+import type { Environment } from "./environment.ts";
 import {
-  type Environment,
-  type Group,
-  isKubernetes,
-  parseGroup,
+  type Fed,
+  type FileSink,
+  readSinks,
+  readSources,
+  relaySource,
+} from "./file_sections.ts";
+import { FileReader, type NamedVariable } from "./file_source.ts";
+import { type ConfigFile, placeText } from "./file_tree.ts";
+import {
+  type ConfiguredConnector,
+  groupOf,
+  loadConnector,
+  readConnector,
+} from "./load_connector.ts";
+import {
+  connectorVariables,
+  nameWarnings,
+  relayVariables,
+} from "./load_environment.ts";
+import { layered, type LoadedRelay, loadRelay } from "./load_relay.ts";
+import { environmentProxy } from "./proxy.ts";
+import type { RelaySettings } from "./relay.ts";
+import { RELAY } from "./relay_declaration.ts";
+import {
+  checkSingly,
   readGroup,
   settingsOf,
-  unknownNames,
-} from "./environment.ts";
-import { environmentProxy, isLoopback, percentDecoded } from "./proxy.ts";
-import { type RelaySettings, relaySettings } from "./relay.ts";
-import { RELAY } from "./relay_declaration.ts";
+  type ShownSetting,
+} from "./settings.ts";
 
 /** What configuration is made of. */
 export interface ConfigurationSource {
@@ -29,15 +40,12 @@ export interface ConfigurationSource {
   readonly readFile: (path: string) => string;
   /** The registered SIEM types. */
   readonly types: readonly ConnectorType[];
-}
-
-/** A connector that the operator configured, ready to be opened. */
-export interface ConfiguredConnector {
-  readonly name: string;
-  readonly type: ConnectorType;
-  readonly common: CommonSettings;
-  /** Offline and cheap. */
-  open(environment: SinkEnvironment): Sink;
+  /** The parsed file; `readConfiguration` finds it by `HECATE_CONFIG`. */
+  readonly file?: ConfigFile | undefined;
+  /** What is wrong with a CEL expression (`scope.when`), as a sentence; absent: nothing is. */
+  readonly checkWhen?: (expression: string) => string | undefined;
+  /** References of the file stay unresolved and what holds one is not judged: for a check far from the secrets. */
+  readonly isBlind?: boolean;
 }
 
 /** Settings in order, or what is wrong with them. */
@@ -45,264 +53,200 @@ export type Configuration =
   | {
     readonly ok: true;
     readonly relay: RelaySettings;
+    /** The relay's settings as people are shown them; secrets masked. */
+    readonly settings: readonly ShownSetting[];
+    /** Those of the environment first, then the file's sinks in their order. */
     readonly connectors: readonly ConfiguredConnector[];
     readonly warnings: readonly string[];
     /** Texts that must never leave: for the redactor. */
     readonly secrets: readonly string[];
+    readonly variables: readonly NamedVariable[];
   }
   | {
     readonly ok: false;
+    /** Those of the environment, then the file's in its order. */
     readonly faults: readonly string[];
     /** A misspelt name is often why another one is missing. */
     readonly warnings: readonly string[];
+    readonly variables: readonly NamedVariable[];
   };
 
-const PREFIX = "HECATE";
+/**
+ * Reads the whole configuration, the file that `HECATE_CONFIG` names included; YAML is loaded only for that.
+ * Never throws for what a person wrote; every fault is told at once.
+ */
+export async function readConfiguration(
+  source: Omit<ConfigurationSource, "file">,
+): Promise<Configuration> {
+  const { HECATE_CONFIG: path } = source.env;
+  if (path === undefined || path === "") return loadConfiguration(source);
+  let text: string;
+  try {
+    text = source.readFile(path);
+  } catch {
+    const loaded = loadConfiguration(source);
+    return {
+      ok: false,
+      faults: [
+        `HECATE_CONFIG: The file "${path}" cannot be read.`,
+        ...loaded.ok ? [] : loaded.faults,
+      ],
+      warnings: loaded.warnings,
+      variables: loaded.variables,
+    };
+  }
+  const { parseYaml } = await import("./yaml.ts");
+  return loadConfiguration({ ...source, file: parseYaml(path, text) });
+}
 
-/** Names under the prefix that other parts of the project read. */
-const ELSEWHERE = ["HECATE_URL", "HECATE_TEST_DATA"];
-
-/** Names of the interface that this release does not act on yet. */
-const LATER = [
-  "HECATE_SECRET_KEY",
-  "HECATE_SHARDS",
-  "HECATE_LEASE",
-  "HECATE_INSTANCE",
-  "HECATE_RETRY_ATTEMPTS",
-  "HECATE_RETRY_REPLAY",
-];
-
-/** Reads the whole configuration. Never throws for what a person wrote; every fault is told at once. */
+/** The configuration of an environment and a parsed file. Does not look at `HECATE_CONFIG`. */
 export function loadConfiguration(source: ConfigurationSource): Configuration {
-  const { env, types } = source;
+  const { env, types, file } = source;
   const faults: string[] = [];
   const warnings: string[] = [];
   const secrets: string[] = [];
-  const fault = (name: string, sentence: string) =>
-    faults.push(`${name}: ${sentence}`);
-
-  const relay = loadRelay(source, secrets, fault);
+  const tell = {
+    fault: (line: string) => faults.push(line),
+    warn: (line: string) => warnings.push(line),
+  };
+  const reader = file && new FileReader(file, source);
+  const relay = relayOf(source, reader, tell);
   const proxies = environmentProxy(env);
+  secrets.push(...relay.secrets, proxies.password);
+
+  const readFile = source.isBlind ? standIn : source.readFile;
+  const shared = {
+    relay: relay.settings,
+    secrets,
+    proxyFor: proxies.proxyFor,
+  };
+  const sections = reader && readSections(source, reader, relay.tokens);
   const connectors: ConfiguredConnector[] = [];
   for (const type of types) {
-    const configured = loadConnector(type, source, relay, {
-      fault,
-      warn: (warning) => warnings.push(warning),
-      secrets,
-      proxyFor: proxies.proxyFor,
+    const named = reader?.variables ?? [];
+    const found = connectorVariables(type, { ...source, ...tell, named });
+    const connector = found && loadConnector({
+      ...shared,
+      ...found,
+      name: type.type,
+      type,
+      origin: "environment",
+      readFile: source.readFile,
     });
-    if (configured !== undefined) connectors.push(configured);
+    if (connector !== undefined) connectors.push(connector);
   }
-
-  const prefixes = [PREFIX, ...types.map((type) => type.prefix)];
-  const known = new Set([
-    ...settingsOf(RELAY, PREFIX),
-    ...types.flatMap((type) => [
-      ...settingsOf(groupOf(type), type.prefix),
-      ...settingsOf(COMMON, type.prefix),
-    ]),
-  ].map((setting) => setting.name));
+  for (const sink of sections?.sinks ?? []) {
+    const { name, type, place } = sink;
+    const connector = loadConnector({
+      ...shared,
+      ...sink,
+      ...readConnector(type, sink.source),
+      origin: placeText(file?.name ?? "", place),
+      readFile,
+    });
+    if (connectors.some((other) => other.name === name)) {
+      reader?.warn(
+        place,
+        `sinks.${name}: The environment's connector of this name overrides it.`,
+      );
+    } else if (connector !== undefined) connectors.push(connector);
+  }
   if (connectors.length > 0) warnings.push(...proxies.warnings);
-  secrets.push(proxies.password);
-  warnings.push(
-    ...kubernetesWarning(env, known),
-    ...LATER.filter((name) => env[name])
-      .map((name) =>
-        `${name} comes with a later release and does nothing yet.`
-      ),
-    ...unknownNames(
-      env,
-      prefixes,
-      new Set([...known, ...ELSEWHERE, ...LATER]),
-    ),
-  );
-  if (faults.length > 0 || relay === undefined) {
-    return { ok: false, faults, warnings };
+  warnings.push(...nameWarnings(types, env, reader?.variables ?? []));
+  const fed = feed(connectors, sections?.sources.fed ?? "all", tell.warn);
+  if (reader !== undefined) {
+    sections?.sources.check([
+      ...new Set([
+        ...connectors.map(({ name }) => name),
+        ...sections.names,
+      ]),
+    ]);
+    faults.push(...reader.faults);
+    warnings.push(...reader.warnings);
+    secrets.push(...reader.secrets);
+  }
+  const variables = reader?.variables ?? [];
+  if (faults.length > 0 || relay.settings === undefined) {
+    return { ok: false, faults, warnings, variables };
   }
   return {
     ok: true,
-    relay,
-    connectors,
+    relay: relay.settings,
+    settings: relay.shown,
+    connectors: fed,
     warnings,
     secrets: secrets.filter((secret) => secret !== ""),
+    variables,
   };
 }
 
-/** A type's own settings as a map. @throws {TypeError} when they are not one: a bug in the type's file. */
-export function groupOf(type: ConnectorType): Group {
-  if (!(type.settings instanceof z.ZodObject)) {
-    throw new TypeError(`The settings of type ${type.type} must be a group`);
-  }
-  return type.settings;
+/** A line of what is wrong, and one of what is merely odd. */
+interface Tell {
+  readonly fault: (line: string) => void;
+  readonly warn: (line: string) => void;
 }
 
-function loadRelay(
-  { env, readFile }: ConfigurationSource,
-  secrets: string[],
-  fault: (name: string, sentence: string) => void,
-): RelaySettings | undefined {
-  const settings = settingsOf(RELAY, PREFIX);
-  const { values } = readGroup(RELAY, PREFIX, env, readFile, fault);
-  secrets.push(values["admin_token"] ?? "", ...tokenValues(values["tokens"]));
-  if (values["tokens"] !== undefined && values["tokens"] !== "") {
-    for (const sentence of parseTokens(values["tokens"]).faults) {
-      fault("HECATE_TOKENS", sentence);
-    }
-  }
-  const input = parseGroup(RELAY, settings, values, fault);
-  return input && relaySettings(input, {
+function relayOf(
+  source: ConfigurationSource,
+  reader: FileReader | undefined,
+  tell: Tell,
+): LoadedRelay {
+  const { env } = source;
+  const over = relayVariables({ ...source, ...tell });
+  const options = {
     isDeploy: Boolean(env["DENO_DEPLOYMENT_ID"]),
-    readFile,
-    fault: (key, sentence) => fault(nameOf(settings, key), sentence),
+    readFile: source.isBlind ? standIn : source.readFile,
+  };
+  const root = reader?.file.root;
+  if (reader === undefined || root === undefined) {
+    return loadRelay(over, options);
+  }
+  const below = relaySource(reader, root, settingsOf(RELAY, ""));
+  // Also what the environment overrides must be right.
+  checkSingly(RELAY, readGroup(RELAY, below), below);
+  return loadRelay(layered(over, below), options);
+}
+
+interface Sections {
+  readonly sinks: readonly FileSink[];
+  /** Names of all sinks, also of those with faults. */
+  readonly names: readonly string[];
+  readonly sources: ReturnType<typeof readSources>;
+}
+
+function readSections(
+  { types, checkWhen = () => undefined }: ConfigurationSource,
+  reader: FileReader,
+  tokens: readonly string[] | undefined,
+): Sections | undefined {
+  const { root } = reader.file;
+  if (root === undefined) return undefined;
+  const sinks = root.entries.get("sinks")?.value;
+  return {
+    sources: readSources(reader, root),
+    sinks: readSinks(root, types, groupOf, { reader, tokens, checkWhen }),
+    names: sinks?.kind === "map" ? [...sinks.entries.keys()] : [],
+  };
+}
+
+/** Marks those that no source names, and says so. */
+function feed(
+  connectors: readonly ConfiguredConnector[],
+  fed: Fed,
+  warn: (line: string) => void,
+): ConfiguredConnector[] {
+  return connectors.map((connector) => {
+    const isFed = fed === "all" || fed.has(connector.name);
+    if (!isFed) {
+      warn(
+        `Connector ${connector.name} gets nothing: the source's "sink" does not name it.`,
+      );
+    }
+    return { ...connector, isFed };
   });
 }
 
-function loadConnector(
-  type: ConnectorType,
-  { env, readFile }: ConfigurationSource,
-  relay: RelaySettings | undefined,
-  context: {
-    readonly fault: (name: string, sentence: string) => void;
-    readonly warn: (warning: string) => void;
-    readonly secrets: string[];
-    readonly proxyFor: (url: URL) => URL | "none";
-  },
-): ConfiguredConnector | undefined {
-  const { fault, warn, secrets, proxyFor } = context;
-  const group = groupOf(type);
-  const own = settingsOf(group, type.prefix);
-  const shared = settingsOf(COMMON, type.prefix);
-  const given = readGroup(group, type.prefix, env, readFile, fault);
-  const common = readGroup(COMMON, type.prefix, env, readFile, fault);
-  if (given.present.length === 0) {
-    const idle = Object.keys({ ...given.values, ...common.values });
-    if (idle.length > 0) {
-      const names = idle.map((key) => nameOf([...own, ...shared], key));
-      warn(
-        `${names.join(", ")} ${
-          idle.length === 1 ? "does" : "do"
-        } nothing: there is no ${type.type} connector without ${
-          given.missing.join(" and ")
-        }.`,
-      );
-    }
-    return undefined;
-  }
-  for (const name of given.missing) {
-    fault(
-      name,
-      `It is missing: ${type.title} needs it beside ${
-        given.present.join(" and ")
-      }.`,
-    );
-  }
-  for (const { key, meta } of [...own, ...shared]) {
-    if (meta.kind !== "secret") continue;
-    secrets.push(given.values[key] ?? "", common.values[key] ?? "");
-  }
-  const complete = given.missing.length === 0;
-  const known = complete
-    ? parseGroup(type.settings, own, given.values, fault)
-    : checkSingly(group, own, given.values, fault);
-  const input = parseGroup(COMMON, shared, common.values, fault);
-  if (input === undefined) return undefined;
-  const settled = commonSettings(
-    input,
-    relay ?? { batchEvents: 100, batchWait: 5000, timeout: 30_000 },
-    type,
-    readFile,
-    (key, sentence) => fault(nameOf(shared, key), sentence),
-  );
-  if (!complete || known === undefined) return undefined;
-  if (!settled.tls.verify && settled.tls.pin === undefined) {
-    warn(
-      `${type.prefix}_TLS_VERIFY is off: anybody in between can read the events and the token. ${type.prefix}_TLS_CA_BUNDLE or ${type.prefix}_TLS_PIN is better.`,
-    );
-  }
-  for (const { key, name, meta } of own) {
-    const url = meta.kind === "url"
-      ? URL.parse(given.values[key] ?? "")
-      : undefined;
-    if (url?.protocol === "http:" && !isLoopback(url)) {
-      warn(`${name}: http:// sends the token unencrypted. Use https://.`);
-    }
-  }
-  if (settled.proxy instanceof URL && settled.proxy.password !== "") {
-    secrets.push(percentDecoded(settled.proxy.password));
-  }
-  return {
-    name: type.type,
-    type,
-    common: settled,
-    open: ({ http, ...environment }) =>
-      type.open(known, {
-        ...environment,
-        name: type.type,
-        common: settled,
-        http: (url, options) =>
-          http({
-            ...options,
-            url,
-            tls: settled.tls,
-            proxy: settled.proxy ?? proxyFor(url),
-            timeout: settled.timeout,
-          }),
-      }),
-  };
-}
-
-/** Tells the faults of the settings that are there where others are missing. */
-function checkSingly(
-  group: Group,
-  settings: readonly { readonly key: string; readonly name: string }[],
-  values: Readonly<Record<string, string>>,
-  fault: (name: string, sentence: string) => void,
-): undefined {
-  for (const { key, name } of settings) {
-    const result = values[key] && group.shape[key] instanceof z.ZodType
-      ? group.shape[key].safeParse(values[key])
-      : undefined;
-    if (result?.success === false) {
-      for (const issue of result.error.issues) fault(name, issue.message);
-    }
-  }
-}
-
-function nameOf(
-  settings: readonly { readonly key: string; readonly name: string }[],
-  key: string,
-): string {
-  return settings.find((setting) => setting.key === key)?.name ?? key;
-}
-
-/** The token values in the text of HECATE_TOKENS, for the redactor. */
-function tokenValues(text: string | undefined): string[] {
-  if (text === undefined) return [];
-  if (text.trimStart().startsWith("[")) {
-    try {
-      const list: unknown = JSON.parse(text);
-      return Array.isArray(list)
-        ? list.map((token) => String(token?.value ?? ""))
-        : [];
-    } catch {
-      return [];
-    }
-  }
-  return text.split(",").map((pair) =>
-    pair.slice(pair.indexOf("=") + 1).trim()
-  );
-}
-
-function kubernetesWarning(
-  env: Environment,
-  known: ReadonlySet<string>,
-): string[] {
-  const names = Object.entries(env)
-    .filter(([name, value]) => known.has(name) && isKubernetes(name, value))
-    .map(([name]) => name);
-  return names.length === 0 ? [] : [
-    `Kubernetes sets ${
-      names.join(", ")
-    } for a service of that name; such values are ignored.`,
-  ];
+/** In place of certificates and keys that are not looked at. */
+function standIn(): string {
+  return "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
 }

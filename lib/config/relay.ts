@@ -4,6 +4,7 @@ import type { EventFormat } from "../connector.ts";
 import type { Level } from "../logger.ts";
 import { readPem } from "./pem.ts";
 import { DEFAULT_KV, type RelayInput } from "./relay_declaration.ts";
+import type { SettingsSource } from "./settings.ts";
 
 /** The relay's settings, defaults filled in. Durations in milliseconds, sizes in bytes. */
 export interface RelaySettings {
@@ -11,7 +12,7 @@ export interface RelaySettings {
   readonly port: number;
   /** Path, `:memory:` or URL; undefined: the platform's own store. */
   readonly kv: string | undefined;
-  /** The text of `HECATE_TOKENS`, known to be readable by `parseTokens`. A secret. */
+  /** The text of `HECATE_TOKENS` (of the file its JSON form), known to be readable by `parseTokens`. A secret. */
   readonly tokens: string | undefined;
   /** A secret. */
   readonly adminToken: string | undefined;
@@ -29,6 +30,9 @@ export interface RelaySettings {
     readonly policy: "patient";
     readonly initial: number;
     readonly max: number;
+    /** Only with `strict`. */
+    readonly attempts: number;
+    readonly replay: boolean;
   };
   readonly probe: { readonly initial: number; readonly max: number };
   readonly keep: number;
@@ -43,52 +47,52 @@ export interface RelaySettings {
   readonly deadLetterPath: string | undefined;
 }
 
-/** Judges the settings together and reads the files they name. `fault` gets a key and a sentence. */
+/** Judges the settings together and reads the files they name; `source` tells the faults. */
 export function relaySettings(
   input: RelayInput,
   options: {
     readonly isDeploy: boolean;
     readonly readFile: (path: string) => string;
-    readonly fault: (key: string, sentence: string) => void;
+    readonly source: SettingsSource;
   },
 ): RelaySettings {
-  const { isDeploy, readFile, fault } = options;
+  const { isDeploy, readFile, source } = options;
   if (
     /^[a-z][a-z0-9+.-]*:\/\//i.test(input.kv ?? "") &&
     !/^https?:/i.test(input.kv ?? "")
   ) {
-    fault(
+    source.fault(
       "kv",
       "It is neither a path, nor :memory:, nor a KV Connect URL (http or https).",
     );
   }
-  if (input.config !== undefined) {
-    fault(
-      "config",
-      "Configuration files come with a later release. Use environment variables and leave this one out.",
-    );
-  }
   if (input.retry_policy === "strict") {
-    fault(
+    source.fault(
       "retry_policy",
       "strict comes with a later release. Use patient, or leave it out.",
     );
   }
   for (const which of ["retry", "probe"] as const) {
-    if (input[`${which}_initial`] > input[`${which}_max`]) {
-      fault(
-        `${which}_initial`,
-        `It is longer than HECATE_${which.toUpperCase()}_MAX.`,
-      );
-    }
+    const initial = `${which}_initial` as const, max = `${which}_max` as const;
+    if (input[initial] <= input[max]) continue;
+    if (source.origin(initial) !== undefined) {
+      source.fault(initial, `It is longer than ${source.name(max)}.`);
+    } else source.fault(max, `It is shorter than ${source.name(initial)}.`);
   }
   const pem = (key: "tls_cert" | "tls_key", label: string) => {
     const path = input[key];
     if (path !== undefined) {
-      return readPem(path, label, readFile, (sentence) => fault(key, sentence));
+      return readPem(
+        path,
+        label,
+        readFile,
+        (sentence) => source.fault(key, sentence),
+      );
     }
     if (input.tls_cert !== undefined || input.tls_key !== undefined) {
-      fault(key, "It is missing: certificate and key go together.");
+      source.fault(key, "It is missing: certificate and key go together.", {
+        beside: key === "tls_cert" ? "tls_key" : "tls_cert",
+      });
     }
     return undefined;
   };
@@ -111,6 +115,8 @@ export function relaySettings(
       policy: "patient",
       initial: input.retry_initial,
       max: input.retry_max,
+      attempts: input.retry_attempts,
+      replay: input.retry_replay,
     },
     probe: { initial: input.probe_initial, max: input.probe_max },
     keep: input.keep,

@@ -11,6 +11,7 @@ import {
   secretText,
   size,
   text,
+  toggle,
   withDefault,
 } from "./fields.ts";
 
@@ -63,7 +64,9 @@ export const RELAY = group({
   config: optional(
     path({
       title: "Configuration file",
-      help: "`hecate.yaml`; comes with a later release.",
+      example: "hecate.yaml",
+      help:
+        "`hecate.yaml`: any number of connectors, and every setting but this one. What the environment says goes over it.",
     }),
   ),
   tls_cert: optional(
@@ -135,6 +138,21 @@ export const RELAY = group({
       help: "Also the most that a destination's Retry-After counts for.",
     }, { least: 1, most: DAY_MS }),
     "300s",
+  ),
+  retry_attempts: withDefault(
+    count({ title: "Attempts", help: "Only with `strict`: of one batch." }, {
+      least: 1,
+      most: 1000,
+    }),
+    "5",
+  ),
+  retry_replay: withDefault(
+    toggle({
+      title: "Replay by itself",
+      help:
+        "Only with `strict`: what was given up goes again once the SIEM is back.",
+    }),
+    "false",
   ),
   probe_initial: withDefault(
     duration({

@@ -2,10 +2,11 @@
 
 import type { ConnectorType } from "../connector.ts";
 import { COMMON } from "./connector.ts";
-import { type Group, type Setting, settingsOf } from "./environment.ts";
+
 import { groupMeta } from "./fields.ts";
-import { groupOf } from "./load.ts";
+import { groupOf } from "./load_connector.ts";
 import { RELAY } from "./relay_declaration.ts";
+import { type Group, type Setting, settingsOf } from "./settings.ts";
 
 /** A cell's text: pipes and line breaks would end it. */
 function cell(text: string): string {

@@ -3,7 +3,7 @@
 import { countsOf } from "../log/books.ts";
 import type { Place, PlaceState } from "../log/cursor.ts";
 import type { EventLog } from "../log/log.ts";
-import { readBooks } from "../log/places.ts";
+import { newPlace, readBooks } from "../log/places.ts";
 
 /** A connector of the configuration, as its own process knows it. */
 export interface ReportedConnector {
@@ -13,6 +13,8 @@ export interface ReportedConnector {
   readonly oldestWaiting: number | null;
   /** Switched off: nothing is sent, its events wait. */
   readonly isDisabled: boolean;
+  /** False: no source names it; it owes nothing and counts nothing. */
+  readonly isFed: boolean;
   /** What the SIEM warned of although it takes events. */
   readonly warning: string | null;
 }
@@ -88,11 +90,15 @@ export async function statusReport(parts: {
       lag_reads: log.lagReads,
     },
     connectors: connectors.flatMap((connector) => {
-      const place = places.get(connector.name);
-      return place === undefined ? [] : [report(connector, place, heads)];
+      const place = connector.isFed ? places.get(connector.name) : NOTHING;
+      const counted = connector.isFed ? heads : {};
+      return place === undefined ? [] : [report(connector, place, counted)];
     }),
   };
 }
+
+/** The place of a connector that gets nothing. */
+const NOTHING = newPlace("newest", new Map(), { lanes: {} });
 
 function report(
   { name, type, oldestWaiting, isDisabled, warning }: ReportedConnector,

@@ -1,0 +1,65 @@
+/** `${env:NAME}` and `${file:PATH}` in the file's texts. */
+
+import { type Environment, fileText } from "./environment.ts";
+import { nearest } from "./nearest.ts";
+
+/** What references are resolved with. */
+export interface ReferenceSource {
+  readonly env: Environment;
+  /** @throws when the file cannot be read. */
+  readonly readFile: (path: string) => string;
+}
+
+/** A text with its references resolved. */
+export interface Resolved {
+  readonly text: string;
+  /** What came in place of the references: secrets, where the setting is one. */
+  readonly pieces: readonly string[];
+  /** Variables that it names, set or not. */
+  readonly names: readonly string[];
+  readonly fault?: { readonly sentence: string; readonly guess?: string };
+}
+
+/** `$${` stands for `${` itself. */
+const REFERENCE = /\$\$\{|\$\{(?:([^{}]*)\})?/g;
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Resolves a text; the first reference that cannot be resolved is the fault. */
+export function resolveReferences(
+  text: string,
+  { env, readFile }: ReferenceSource,
+): Resolved {
+  const pieces: string[] = [], names: string[] = [];
+  let fault: Resolved["fault"];
+  const resolved = text.replace(REFERENCE, (match, inner?: string) => {
+    if (match === "$${") return "${";
+    const [, kind, rest = ""] = /^(env|file):(.*)$/s.exec(inner ?? "") ?? [];
+    let piece: string | undefined;
+    if (kind === "env" && NAME.test(rest)) {
+      names.push(rest);
+      piece = env[rest];
+      if (piece === undefined) {
+        const guess = nearest(rest, Object.keys(env));
+        fault ??= {
+          sentence: `The variable ${rest} is not set.`,
+          ...guess !== undefined && { guess },
+        };
+      }
+    } else if (kind === "file" && rest !== "") {
+      try {
+        piece = fileText(rest, readFile);
+      } catch {
+        fault ??= { sentence: `The file "${rest}" cannot be read.` };
+      }
+    } else {
+      // What stands between the braces may be a secret in the wrong place.
+      fault ??= {
+        sentence:
+          "A reference is written ${env:NAME} or ${file:PATH}; $${ stands for the characters ${.",
+      };
+    }
+    pieces.push(piece ?? "");
+    return piece ?? "";
+  });
+  return { text: resolved, pieces, names, ...fault !== undefined && { fault } };
+}
