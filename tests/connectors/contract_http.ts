@@ -13,7 +13,13 @@ import {
   ScriptedServer,
   type SeenRequest,
 } from "../support/scripted_server.ts";
-import { answer, encoded, numbered, openSink } from "../support/sinks.ts";
+import {
+  answer,
+  encoded,
+  hecRun,
+  numbered,
+  openSink,
+} from "../support/sinks.ts";
 import {
   type ContractSubject,
   hasNoSecret,
@@ -158,7 +164,7 @@ export function runHttpContract(
   Deno.test(name("gzip sends the same bytes"), async () => {
     const { outcome, batch, deliveries } = await attempt(
       always(speaks.success),
-      (sink) => encoded(sink, numbered(100)),
+      (sink) => encoded(sink, hecRun('{"event":"0123456789"}'.repeat(100))),
       { [`${type.prefix}_GZIP`]: "on" },
     );
     assert.equal(outcome.kind, "delivered");

@@ -55,6 +55,18 @@ function rawOcsf(body: Uint8Array): string[] {
   );
 }
 
+/** `message` of each entry. */
+function messages(body: Uint8Array): string[] {
+  const entries: { message: string }[] = JSON.parse(
+    new TextDecoder().decode(body),
+  );
+  return entries.map(({ message }) => message);
+}
+
+function lines(body: Uint8Array): string[] {
+  return new TextDecoder().decode(body).split("\n");
+}
+
 const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
   splunk: {
     env: (base) => ({ SPLUNK_HEC_URL: base, SPLUNK_HEC_TOKEN: SECRET }),
@@ -94,6 +106,39 @@ const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
     env: (base) => ({ XSIAM_URL: base, XSIAM_API_KEY: SECRET }),
     eventsOf: rawOcsf,
     speaks: { protocol: "http", success: answer(200, { error: "false" }) },
+  },
+  datadog: {
+    env: (base) => ({ DATADOG_URL: base, DATADOG_API_KEY: SECRET }),
+    eventsOf: messages,
+    isEvent: (found, given) =>
+      assert.equal(
+        given.startsWith('"') ? JSON.stringify(found) : found,
+        given,
+      ),
+    speaks: {
+      protocol: "http",
+      success: answer(202, {}),
+      credential: new RegExp(`^dd-api-key: ${SECRET}`, "im"),
+      table: {
+        "403": {
+          because: "Datadog says so to unknown keys",
+          kind: "held",
+          reason: "auth",
+        },
+      },
+      ownTest: true,
+    },
+  },
+  sumo: {
+    env: (base) => ({
+      SUMO_HTTP_SOURCE_URL: `${base}/receiver/v1/http/${SECRET}`,
+    }),
+    eventsOf: lines,
+    speaks: {
+      protocol: "http",
+      success: answer(200),
+      credential: new RegExp(`^POST /receiver/v1/http/${SECRET} `),
+    },
   },
 };
 
