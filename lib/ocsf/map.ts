@@ -5,18 +5,14 @@
  */
 
 import type { EventView } from "../event.ts";
-import {
-  EVENT,
-  FIELDS,
-  HOST,
-  type Member,
-  MULTILINE,
-  SOURCE,
-  SOURCETYPE,
-  TIME,
-} from "../json/spans.ts";
+import { validateJson } from "../json/scanner.ts";
+import { EVENT, FIELDS, MULTILINE, TIME } from "../json/spans.ts";
+import { stringValue } from "../json/strings.ts";
 import type { GrowingBytes } from "../template.ts";
 import { putEnrichments } from "./enrichments.ts";
+import { readLine } from "./lines.ts";
+import type { CompiledProfile, Surroundings } from "./profile.ts";
+import { BASE, PROFILES } from "./profiles.ts";
 import {
   putAscii,
   putAsString,
@@ -26,9 +22,22 @@ import {
   putSpan,
   putText,
 } from "./put.ts";
+import { Source } from "./source.ts";
 import { NO_TIME, readTime } from "./time.ts";
 
-const QUOTE = 0x22, LEFT_BRACE = 0x7b;
+const QUOTE = 0x22, BACKSLASH = 0x5c, LEFT_BRACE = 0x7b, RIGHT_BRACE = 0x7d;
+
+/** Longest text of a time that is told as `original_time`. */
+const TIME_TEXT = 64;
+
+/** 1990: a member that is called like a time and says something earlier is none. */
+const EARLIEST_OWN = 631_152_000_000;
+
+const NOTHING = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/** One for all events: mapping is synchronous. */
+const source = new Source();
 
 /**
  * Writes `view`'s event as OCSF 1.1.0. Pure: the same event gives the same bytes. Never throws; what cannot be read is
@@ -37,26 +46,57 @@ const QUOTE = 0x22, LEFT_BRACE = 0x7b;
  * `raw_data` is never shortened, though OCSF allows strings of 65,535 characters only: the original goes whole.
  */
 export function mapEvent(view: EventView, into: GrowingBytes): void {
-  const time = envelopeTime(view);
-  putAscii(
-    '{"class_uid":0,"class_name":"Base Event","category_uid":0,' +
-      '"category_name":"Uncategorized","activity_id":0,' +
-      '"activity_name":"Unknown","type_uid":0,' +
-      '"type_name":"Base Event: Unknown","time":',
-    into,
-  );
-  putInteger(time === NO_TIME ? view.receivedAt : time, into);
-  putAscii(',"severity_id":1,"severity":"Informational"', into);
-  putMetadata(view, into);
-  putEnrichments(view.bytes, view.start(FIELDS), view.end(FIELDS), into);
-  putOriginal(view, into);
-  putAscii("}", into);
+  read(view);
+  for (const profile of PROFILES) {
+    if (profile.fits(source) && profile.write(source, surroundings, into)) {
+      return;
+    }
+  }
+  BASE.write(source, surroundings, into);
 }
 
-function isPresent(view: EventView, which: Member): boolean {
-  const length = view.end(which) - view.start(which);
-  return length > 2 || length > 0 && view.bytes[view.start(which)] !== QUOTE;
+/** Moves the source to the event. */
+function read(view: EventView): void {
+  const { bytes } = view, start = view.start(EVENT), end = view.end(EVENT);
+  source.view = view;
+  if (view.isRaw) readText(bytes.subarray(start, end));
+  else if (bytes[start] === LEFT_BRACE) source.json(bytes, start, end);
+  else if (bytes[start] !== QUOTE) source.text(NOTHING);
+  else if (bytes.subarray(start, end).includes(BACKSLASH)) {
+    readText(encoder.encode(stringValue(bytes, start, end)));
+  } else readText(bytes.subarray(start + 1, end - 1));
 }
+
+/** A line of text; one that is a JSON object is read as such. */
+function readText(text: Uint8Array): void {
+  const isObject = text[0] === LEFT_BRACE && text.at(-1) === RIGHT_BRACE &&
+    validateJson(text) === undefined;
+  if (isObject) return source.json(text, 0, text.length);
+  source.text(text);
+  readLine(source);
+}
+
+const surroundings: Surroundings = {
+  before(_source, profile, into) {
+    const { view } = source;
+    let time = envelopeTime(view);
+    if (time === NO_TIME) time = ownTime(profile);
+    putAscii(',"time":', into);
+    putInteger(time === NO_TIME ? view.receivedAt : time, into);
+  },
+  after(_source, profile, into) {
+    const { view } = source;
+    putAscii(',"uid":"', into);
+    putAscii(view.id, into);
+    putAscii('","logged_time":', into);
+    putInteger(view.receivedAt, into);
+    putOriginalTime(profile, into);
+    putAscii("}", into);
+    putEnrichments(view.bytes, view.start(FIELDS), view.end(FIELDS), into);
+    putOriginal(view, into);
+    putAscii("}", into);
+  },
+};
 
 /** The envelope's time in milliseconds; `NO_TIME` where it has none, or one that is none. */
 function envelopeTime(view: EventView): number {
@@ -66,33 +106,26 @@ function envelopeTime(view: EventView): number {
   return readTime(view.bytes, start + quotes, end - quotes);
 }
 
-function putMember(view: EventView, which: Member, into: GrowingBytes): void {
-  putAsString(view.bytes, view.start(which), view.end(which), into);
+/** The time that the event itself says; `source` has found it then. */
+function ownTime(profile: CompiledProfile): number {
+  for (const ids of profile.time) {
+    if (!source.find(ids)) continue;
+    const time = readTime(source.bytes, source.from, source.to);
+    if (time >= EARLIEST_OWN) return time;
+  }
+  return NO_TIME;
 }
 
-function putMetadata(view: EventView, into: GrowingBytes): void {
-  putAscii(',"metadata":{"version":"1.1.0","uid":"', into);
-  putAscii(view.id, into);
-  putAscii('","logged_time":', into);
-  putInteger(view.receivedAt, into);
-  if (isPresent(view, TIME)) {
+function putOriginalTime(profile: CompiledProfile, into: GrowingBytes): void {
+  const { view } = source, start = view.start(TIME), end = view.end(TIME);
+  if (ownTime(profile) !== NO_TIME) {
+    if (source.to - source.from > TIME_TEXT) return;
     putAscii(',"original_time":', into);
-    putMember(view, TIME, into);
+    putText(source.bytes, source.from, source.to, into);
+  } else if (end > start && end - start <= TIME_TEXT) {
+    putAscii(',"original_time":', into);
+    putAsString(view.bytes, start, end, into);
   }
-  if (isPresent(view, SOURCE)) {
-    putAscii(',"log_name":', into);
-    putMember(view, SOURCE, into);
-  }
-  if (isPresent(view, HOST)) {
-    putAscii(',"loggers":[{"name":', into);
-    putMember(view, HOST, into);
-    putAscii("}]", into);
-  }
-  putAscii(',"product":{"vendor_name":"Unknown","name":', into);
-  if (isPresent(view, SOURCETYPE)) putMember(view, SOURCETYPE, into);
-  else if (isPresent(view, SOURCE)) putMember(view, SOURCE, into);
-  else putAscii('"Unknown"', into);
-  putAscii("}}", into);
 }
 
 function putOriginal(view: EventView, into: GrowingBytes): void {

@@ -1,5 +1,7 @@
 /** Times as sources write them, read from bytes as whole milliseconds since the Unix epoch. */
 
+import { LATEST, readMilliseconds } from "../json/times.ts";
+
 const ZERO = 0x30,
   POINT = 0x2e,
   PLUS = 0x2b,
@@ -12,9 +14,6 @@ const ZERO = 0x30,
 
 /** No time, or none that makes sense. */
 export const NO_TIME = -1;
-
-/** The first millisecond of the year 10000: from here on, ISO 8601 has no plain form. */
-const MOST = 253_402_300_800_000;
 
 const MINUTE = 60_000;
 
@@ -35,7 +34,7 @@ function digits(bytes: Uint8Array, at: number, count: number): number {
 /**
  * The time that the text at `start`…`end` says (without quotes): a number of seconds, milli-, micro- or nanoseconds by
  * its magnitude, or `2026-03-13T00:00:00.123Z` with `T` or a space, `-` or `/`, any fraction, a zone or none (UTC).
- * @returns milliseconds, rounded down; `NO_TIME` where it is neither, or before 1970, or after 9999
+ * @returns milliseconds, rounded down; `NO_TIME` where it is neither, or before 1970
  */
 export function readTime(
   bytes: Uint8Array,
@@ -48,47 +47,9 @@ export function readTime(
     : readEpoch(bytes, start, end);
 }
 
-/** Digits that whole milliseconds leave of an integer part this long: 11 or fewer are seconds, and so on. */
-function shiftByMagnitude(count: number): number {
-  if (count <= 11) return 3;
-  if (count <= 14) return 0;
-  return count <= 17 ? -3 : -6;
-}
-
 function readEpoch(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && isDigit(bytes[at])) at++;
-  const count = at - start;
-  if (count === 0) return NO_TIME;
-  if (count > 20 || at < end && bytes[at] !== POINT) {
-    return readOddNumber(bytes, start, end);
-  }
-  const shift = shiftByMagnitude(count);
-  const wholeEnd = shift < 0 ? at + shift : at;
-  let value = digits(bytes, start, wholeEnd - start);
-  let part = at + 1;
-  for (let left = shift; left > 0; left--) {
-    value *= 10;
-    if (part < end && isDigit(bytes[part])) {
-      value += (bytes[part++] as number) - ZERO;
-    }
-  }
-  for (; part < end; part++) {
-    if (!isDigit(bytes[part])) return readOddNumber(bytes, start, end);
-  }
-  return value < MOST ? value : NO_TIME;
-}
-
-/** Exponents and their like. */
-function readOddNumber(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start > 64) return NO_TIME;
-  const text = String.fromCharCode(...bytes.subarray(start, end));
-  if (!/^\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)) return NO_TIME;
-  const value = Number(text);
-  if (!(value < 1e20)) return NO_TIME;
-  const shift = shiftByMagnitude(Math.trunc(value).toFixed(0).length);
-  const milliseconds = Math.floor(value * 10 ** shift);
-  return milliseconds < MOST ? milliseconds : NO_TIME;
+  const time = readMilliseconds(bytes, start, end, "by magnitude");
+  return time >= 0 ? time : NO_TIME;
 }
 
 function readDate(bytes: Uint8Array, start: number, end: number): number {
@@ -135,5 +96,5 @@ function readDate(bytes: Uint8Array, start: number, end: number): number {
   if (at !== end) return NO_TIME;
   const time = Date.UTC(year, month - 1, day, hour, minute, second) +
     fraction - zone;
-  return time >= 0 && time < MOST ? time : NO_TIME;
+  return time >= 0 && time <= LATEST ? time : NO_TIME;
 }

@@ -1,0 +1,108 @@
+/** Microsoft Entra sign-ins, from diagnostic settings (`properties`) and from Graph. https://learn.microsoft.com/graph/api/resources/signin */
+
+import {
+  always,
+  choose,
+  chosen,
+  constant,
+  either,
+  firstLine,
+  firstOf,
+  flag,
+  has,
+  is,
+  oneOf,
+  text,
+} from "../leaves.ts";
+import type { Profile } from "../profile.ts";
+import { caller, product, severityWord, unknown, user } from "./words.ts";
+
+/** From Graph the event is what stands in `properties` elsewhere. */
+const at = (name: string) => [`properties.${name}`, name];
+
+/** Any result but 0 is an error. */
+const hasCode = oneOf(
+  has("resultType"),
+  has("properties.status.errorCode"),
+  has("status.errorCode"),
+);
+
+export const entraSignIn: Profile = {
+  name: "entra sign-in",
+  when: [
+    oneOf(
+      is("operationName", "Sign-in activity"),
+      has("createdDateTime", "userPrincipalName", "appDisplayName"),
+    ),
+  ],
+  product: product("Microsoft", "Entra ID"),
+  classUid: 3002,
+  activity: always(1),
+  severity: severityWord("level", "Level"),
+  status: firstOf(
+    choose("resultType", { 0: 1 }),
+    choose("properties.status.errorCode", { 0: 1 }),
+    choose("status.errorCode", { 0: 1 }),
+    (source) => hasCode(source) ? 2 : 0,
+  ),
+  time: [...at("createdDateTime"), "time"],
+  message: firstLine(
+    "resultDescription",
+    ...at("status.failureReason"),
+    "operationName",
+  ),
+  metadata: {
+    event_code: text("category"),
+    tenant_uid: text("tenantId", ...at("homeTenantId")),
+    correlation_uid: text("correlationId", ...at("correlationId")),
+  },
+  attributes: {
+    user: user({
+      name: at("userPrincipalName"),
+      uid: at("userId"),
+      mail: at("userPrincipalName"),
+      fullName: at("userDisplayName"),
+    }),
+    service: {
+      name: either(
+        text(...at("appDisplayName"), ...at("resourceDisplayName")),
+        unknown,
+      ),
+      uid: text(...at("appId")),
+    },
+    src_endpoint: caller(...at("ipAddress"), "callerIpAddress"),
+    session: { uid: text(...at("sessionId")) },
+    auth_protocol_id: chosen(
+      choose(at("authenticationProtocol"), {
+        oAuth2: 6,
+        deviceCode: 6,
+        ropc: 6,
+        saml20: 5,
+        wsFederation: 99,
+      }),
+    ),
+    auth_protocol: text(...at("authenticationProtocol")),
+    is_mfa: either(
+      flag(
+        "properties.authenticationRequirement",
+        ["multiFactorAuthentication"],
+        ["singleFactorAuthentication"],
+      ),
+      flag(
+        "authenticationRequirement",
+        ["multiFactorAuthentication"],
+        ["singleFactorAuthentication"],
+      ),
+    ),
+    http_request: { user_agent: text(...at("userAgent")) },
+    status_code: text(
+      "resultType",
+      ...at("status.errorCode"),
+    ),
+    status_detail: firstLine(
+      "resultDescription",
+      ...at("status.failureReason"),
+    ),
+    cloud: { provider: constant("Azure") },
+  },
+};
