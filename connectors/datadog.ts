@@ -50,6 +50,9 @@ const LIMITS: TypeLimits = {
   eventBytes: 1_000_000,
 };
 
+/** Datadog keeps the time of events up to 18 h back; what it does with older ones is not said. In milliseconds. */
+const KEPT_TIME_MS = 18 * 3_600_000;
+
 // Settings --------------------------------------------------------------------------------------------------------
 
 /** Short names of sites, as the documentation has them. */
@@ -265,6 +268,22 @@ function judge(reply: HttpReply, now: number): Outcome | undefined {
     : { ...outcome, after: Math.max(reset, outcome.after ?? 0) };
 }
 
+/** The batch was taken; its first event is the oldest that waited. */
+function taken(body: Uint8Array, now: number): Outcome {
+  const head = new TextDecoder().decode(body.subarray(0, HEAD_BYTES));
+  const [, time] = /"timestamp":(\d+)/.exec(head) ?? [];
+  return time !== undefined && now - Number(time) > KEPT_TIME_MS
+    ? {
+      kind: "delivered",
+      warning:
+        "Events are more than 18 h old: Datadog may show them at the time of their arrival. The messages have their own.",
+    }
+    : { kind: "delivered" };
+}
+
+/** More than what stands before the first entry's `timestamp`. */
+const HEAD_BYTES = 4096;
+
 /** Milliseconds until the quota is counted anew. */
 function resetAfter(headers: Headers): number | undefined {
   const value = headers.get("x-ratelimit-reset")?.trim() ?? "";
@@ -315,7 +334,8 @@ export const datadog: ConnectorType<DatadogSettings> = {
       secrets: [settings.api_key],
       gzip: context.common.gzip ?? true,
       fill: entry(settings, context.hostname),
-      judge: (reply) => judge(reply, clock.now()) ?? { kind: "delivered" },
+      judge: (reply, batch) =>
+        judge(reply, clock.now()) ?? taken(batch.body(), clock.now()),
       isNoData: () => false,
       checks: () => [keyCheck(check, settings.api_key, () => clock.now())],
     }, context);

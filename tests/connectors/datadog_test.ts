@@ -6,6 +6,7 @@ import type { Outcome } from "../../lib/connector.ts";
 import { openHttp } from "../../lib/delivery/http_client.ts";
 import type { EventRun } from "../../lib/event.ts";
 import { Rig } from "../support/delivery_rig.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 import {
   always,
   type Script,
@@ -43,7 +44,11 @@ async function attempt(
   env: Readonly<Record<string, string>> = {},
 ): Promise<{ outcome: Outcome; server: ScriptedServer }> {
   await using server = new ScriptedServer(always(reply));
-  await using sink = openSink(datadog, { ...at(server), ...env });
+  await using sink = openSink(
+    datadog,
+    { ...at(server), ...env },
+    new ManualClock(RECEIVED_AT),
+  );
   const batch = encoded(sink, run);
   const outcome = await sink.deliver(batch, AbortSignal.timeout(20_000));
   assert.ok(!JSON.stringify(outcome).includes(KEY));
@@ -328,8 +333,8 @@ Deno.test("T39 datadog: an entry over 1 MB dies unsent, the rest of the batch is
 
 Deno.test("datadog: an entry of 1 MB is sent, one byte more is not", async () => {
   await using sink = openSink(datadog, ENV);
-  const overhead = encoded(sink, hecRun('{"event":""}')).body().length -
-    "[]".length;
+  const one = encoded(sink, hecRun('{"event":"x"}')).body();
+  const overhead = one.length - "[x]".length;
   const counts = [1_000_000, 1_000_001].map((size) => {
     const text = "x".repeat(size - overhead);
     const { places, refusals } = encoded(sink, hecRun(`{"event":"${text}"}`));
@@ -450,4 +455,16 @@ Deno.test("datadog: an unknown address says what to check", async () => {
   const { outcome } = await attempt(answer(404));
   assert.ok(outcome.kind === "held" && outcome.reason === "path");
   assert.match(outcome.help, /DATADOG_SITE/);
+});
+
+Deno.test("datadog: events of more than 18 hours ago are delivered with a warning", async () => {
+  const old = (hours: number) =>
+    hecRun(
+      `{"time":${RECEIVED_AT - hours * 3_600_000},"event":1}{"event":2}`,
+    );
+  const kept = await attempt(TAKEN, old(18));
+  assert.deepEqual(kept.outcome, { kind: "delivered" });
+  const { outcome } = await attempt(TAKEN, old(19));
+  assert.ok(outcome.kind === "delivered");
+  assert.match(outcome.warning ?? "", /18 h/);
 });
