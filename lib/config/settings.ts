@@ -1,6 +1,7 @@
 /** Maps of settings, wherever they are written: environment variables and the file go through the same steps. */
 
 import { z } from "zod";
+import { masked } from "../secrets.ts";
 import { type FieldMeta, fieldMeta, groupMeta } from "./fields.ts";
 import { nearest } from "./nearest.ts";
 
@@ -140,14 +141,11 @@ export function checkSingly(
 export interface ShownSetting {
   readonly key: string;
   readonly meta: FieldMeta;
-  /** Undefined: not set and without a default. A secret is not in it. */
+  /** Undefined: not set and without a default. Of a secret what `masked` shows. */
   readonly text: string | undefined;
   /** Where it is written: a variable's name, a file's line; undefined: it is the default. */
   readonly origin: string | undefined;
 }
-
-/** What is shown in place of a secret. */
-export const MASK = "********";
 
 /** The settings of a map with what holds and where it comes from; secrets masked. */
 export function shownSettings(
@@ -161,7 +159,7 @@ export function shownSettings(
     return {
       key,
       meta,
-      text: text === undefined ? meta.default : isSecret ? MASK : text,
+      text: text === undefined ? meta.default : isSecret ? masked(text) : text,
       origin: text === undefined ? undefined : source.origin(key),
     };
   });
