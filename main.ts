@@ -339,6 +339,7 @@ async function main(): Promise<void> {
       const { runDemo } = await import("./lib/demo/demo.ts");
       const demo = await runDemo({
         env: Deno.env.toObject(),
+        types: Object.values(registry).map(({ type }) => type),
         startRelay: (env: Environment) => running = startRelay(env),
         isPortTaken: (fault) => fault instanceof AddressInUse,
         print: tell,

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import * as registry from "../connectors/registry.ts";
 import { spawnRelay } from "./support/processes.ts";
 
-Deno.test("demo: prints what a newcomer needs, delivers to all three, its curl line runs in bash, ends cleanly", async () => {
+Deno.test("demo: prints what a newcomer needs, delivers to every type, its curl line runs in bash, ends cleanly", async () => {
   await using demo = spawnRelay({ args: ["demo"] });
-  for (const name of ["splunk", "crowdstrike", "hec"]) {
+  for (const { type } of Object.values(registry)) {
     await demo.line(
-      new RegExp(`^✓ first event delivered to ${name} .* after it arrived`),
+      new RegExp(`^✓ first event delivered to ${type} .* after it arrived`),
     );
   }
   const curl = await demo.line(/^ {2}curl .*collector\/event/);

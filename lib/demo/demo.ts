@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import { startFeeder } from "./feeder.ts";
+import { EVERY_PROTOCOL } from "./offer.ts";
 import { startDemoSiem } from "./siem.ts";
 
 /** Where the demo looks for a port when the usual one is taken. */
@@ -19,6 +20,8 @@ export interface DemoRelay {
 export interface DemoOptions {
   /** Of it only `HECATE_HOST` and `HECATE_PORT` count: a demo has its own SIEMs, store and tokens. */
   readonly env: Readonly<Record<string, string>>;
+  /** Types of connectors that the relay knows: the demo SIEM offers those of them that it speaks. */
+  readonly types: readonly string[];
   /** Starts a relay from an environment. */
   readonly startRelay: (
     env: Readonly<Record<string, string>>,
@@ -41,7 +44,12 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   const { print, clock, uuid } = options;
   const seen = new Set<string>();
   const since = { firstEvent: clock.monotonic() };
+  const targets = Object.fromEntries(
+    Object.entries(EVERY_PROTOCOL)
+      .filter(([type]) => options.types.includes(type)),
+  );
   const siem = await startDemoSiem({
+    targets,
     memory: { arrivals: 1000, bytes: 200, requests: 50 },
     clock,
     onArrival(target) {
@@ -73,7 +81,7 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   print(`  Relay      ${base}`);
   print(`  Send to    ${post}`);
   print(`  Token      ${token}`);
-  print(`  Demo SIEM  ${siem.url}  (splunk, crowdstrike, hec)`);
+  print(`  Demo SIEM  ${siem.url}  (${[...siem.targets.keys()].join(", ")})`);
   print("Send your own:");
   print(
     `  curl ${post} -H 'Authorization: Splunk ${token}' -d '{"event":"hello"}'`,
