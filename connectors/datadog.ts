@@ -23,7 +23,9 @@ import { classifyStatus, held, words } from "../lib/delivery/http_sink.ts";
 import { ARRAY, limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import type { EventView } from "../lib/event.ts";
 import { isOcsf } from "../lib/format/ocsf_event.ts";
+import { fieldSpans } from "../lib/json/field_spans.ts";
 import { cutMembers, isNamed } from "../lib/json/members.ts";
+import { pathId } from "../lib/json/paths.ts";
 import { EVENT, HOST, SOURCE } from "../lib/json/spans.ts";
 import { MAX_ESCAPED, writeJsonString } from "../lib/json/strings.ts";
 import {
@@ -164,13 +166,19 @@ function entry(
   );
   const other = head(',"timestamp":', epochMs, ',"status":"info"');
   const cuts: number[] = [];
+  // Most events have neither, and their fields are known from `severity_id`.
+  const captions = seed_shape ? [] : CAPTIONS.map(pathId);
+  const hasCaption = (view: EventView) => {
+    const spans = fieldSpans(view);
+    return captions.some((path) => spans.end(path) > spans.start(path));
+  };
   return (view, into) => {
     if (seed_shape) plain.fill(view, into);
     else (isOcsf(view) ? ocsf : other).fill(view, into);
     cuts.length = 0;
     const start = view.start(EVENT), end = view.end(EVENT);
     const first = view.isRaw ? 0 : view.bytes[start];
-    if (first === LEFT_BRACE && !seed_shape) {
+    if (first === LEFT_BRACE && hasCaption(view)) {
       cutMembers(view.bytes, start, end, isCaption, cuts);
     }
     if (cuts.length > 0) writeWithout(cuts, view, into);
@@ -181,6 +189,8 @@ function entry(
 }
 
 /** Datadog reads these words of a JSON message as the log's status: `Failure` is an emergency to it. */
+const CAPTIONS = ["status", "severity"];
+
 function isCaption(
   bytes: Uint8Array,
   name: number,
@@ -188,8 +198,7 @@ function isCaption(
   value: number,
 ): boolean {
   return bytes[value] === QUOTE &&
-    (isNamed(bytes, name, nameEnd, "status") ||
-      isNamed(bytes, name, nameEnd, "severity"));
+    CAPTIONS.some((caption) => isNamed(bytes, name, nameEnd, caption));
 }
 
 /** Writes the event as a JSON string, without what lies in these spans. */
