@@ -1,4 +1,8 @@
-/** Datadog Log Management: logs intake, version 2. */
+/**
+ * Datadog Log Management: logs intake, version 2.
+ *
+ * Over 300 lines because sites, captions, quota and key check are each a piece of their own, and a type is one file.
+ */
 
 import type { z } from "zod";
 import {

@@ -7,7 +7,8 @@
  * added where there is none; of the event itself where `unmapped` is no object; the members of one more element where
  * the event is an array; in words at the end of a text.
  *
- * Runs for over-long events alone: clear rather than fast, yet in one or two passes whatever the event holds.
+ * Runs for over-long events alone: clear rather than fast, yet in one or two passes whatever the event holds. Over 300
+ * lines because what is cut where is one subject, texts and arrays included.
  */
 
 import { cutMembers, isNamed } from "../json/members.ts";
