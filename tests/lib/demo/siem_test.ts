@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import { EVERY_PROTOCOL } from "../../../lib/demo/offer.ts";
 import { type DemoSiem, startDemoSiem } from "../../../lib/demo/siem.ts";
 import { makeCertificates } from "../../support/certificates.ts";
 
@@ -373,4 +374,36 @@ Deno.test("environment() names one connector of each protocol", async () => {
     HEC_URL: `${siem.url}/hec/logs/v1/event`,
     HEC_TOKEN: "demo-siem-hec",
   });
+});
+
+Deno.test("all nine stand at once, each with the variables of its connector", async () => {
+  await using siem = await startDemoSiem({ targets: EVERY_PROTOCOL });
+  const { port } = new URL(siem.target("qradar").url);
+  assert.deepEqual(siem.environment(), {
+    SPLUNK_HEC_URL: `${siem.url}/splunk/services/collector/event`,
+    SPLUNK_HEC_TOKEN: "demo-siem-splunk",
+    SENTINEL_TENANT_ID: "11111111-2222-3333-4444-555555555555",
+    SENTINEL_CLIENT_ID: "66666666-7777-8888-9999-000000000000",
+    SENTINEL_CLIENT_SECRET: "demo-siem-sentinel",
+    SENTINEL_DCR_ENDPOINT: `${siem.url}/sentinel`,
+    SENTINEL_DCR_RULE_ID: "dcr-00000000000000000000000000000000",
+    SENTINEL_DCR_STREAM_NAME: "Custom-ArbitexAudit_CL",
+    SENTINEL_AUTHORITY_HOST: `${siem.url}/sentinel`,
+    ELASTIC_URL: `${siem.url}/elastic`,
+    ELASTIC_API_KEY: btoa("demo:demo-siem-elastic"),
+    DATADOG_URL: `${siem.url}/datadog`,
+    DATADOG_API_KEY: "demo-siem-datadog",
+    SUMO_HTTP_SOURCE_URL: `${siem.url}/sumo/receiver/v1/http/demo-siem-sumo`,
+    QRADAR_SYSLOG_HOST: "127.0.0.1",
+    QRADAR_SYSLOG_PORT: port,
+    QRADAR_SYSLOG_PROTOCOL: "tcp",
+    XSIAM_URL: `${siem.url}/xsiam/logs/v1/event`,
+    XSIAM_API_KEY: "demo-siem-xsiam",
+    XSIAM_API_KEY_ID: "7",
+    NGSIEM_URL: `${siem.url}/crowdstrike/services/collector`,
+    NGSIEM_API_KEY: "demo-siem-crowdstrike",
+    HEC_URL: `${siem.url}/hec/logs/v1/event`,
+    HEC_TOKEN: "demo-siem-hec",
+  });
+  assert.throws(() => siem.fault("hec", { kind: "refuse" }), RangeError);
 });
