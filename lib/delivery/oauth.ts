@@ -169,9 +169,12 @@ export class TokenSource implements AsyncDisposable {
       if (error instanceof TransportError) return error;
       throw error;
     }
+    const now = this.#net.clock.now();
+    const grant = grantOf(reply, tokenUrl.host, now);
+    if ("token" in grant) return grant;
+    // Judged again without what it may echo. A token is never touched: it may hold a short secret's letters by chance.
     const redact = redactor(Object.values(proof.fields));
-    const clean = withoutSecrets(reply, redact);
-    return grantOf(clean, tokenUrl.host, this.#net.clock.now());
+    return grantOf(withoutSecrets(reply, redact), tokenUrl.host, now);
   }
 
   /** The form's fields that show who asks, or why there are none. */

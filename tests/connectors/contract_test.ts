@@ -4,6 +4,7 @@ import { scanBody } from "../../lib/json/scanner.ts";
 import { EVENT, ROW, SpanTable } from "../../lib/json/spans.ts";
 import type { SeenRequest } from "../support/scripted_server.ts";
 import { answer } from "../support/sinks.ts";
+import { granted, sentinelEnv } from "../support/azure.ts";
 import { runContract } from "./contract.ts";
 import { bodyOf } from "./contract_http.ts";
 import { type ContractSubject, SECRET } from "./contract_subject.ts";
@@ -65,6 +66,14 @@ function messages(body: Uint8Array): string[] {
 
 function lines(body: Uint8Array): string[] {
   return new TextDecoder().decode(body).split("\n");
+}
+
+/** `RawOCSF` of each row. */
+function rawOcsfColumn(body: Uint8Array): string[] {
+  const rows: { RawOCSF: string }[] = JSON.parse(
+    new TextDecoder().decode(body),
+  );
+  return rows.map((row) => row.RawOCSF);
 }
 
 const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
@@ -138,6 +147,27 @@ const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
       protocol: "http",
       success: answer(200),
       credential: new RegExp(`^POST /receiver/v1/http/${SECRET} `),
+    },
+  },
+  sentinel: {
+    env: (base) => sentinelEnv(base, SECRET),
+    eventsOf: rawOcsfColumn,
+    speaks: {
+      protocol: "http",
+      prelude: ({ head }) =>
+        / \S+\/oauth2\/v2\.0\/token HTTP/.test(head)
+          ? granted(SECRET)
+          : undefined,
+      success: answer(204),
+      table: {
+        "401": {
+          because: "A refused token is fetched anew once",
+          kind: "held",
+          reason: "auth",
+          deliveries: 2,
+        },
+      },
+      ownTest: true,
     },
   },
 };
