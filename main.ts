@@ -15,6 +15,7 @@ import { openDatagrams } from "./lib/delivery/datagram.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
 import { openStream } from "./lib/delivery/stream.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
+import { platformToken } from "./lib/delivery/platform_token.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
@@ -97,7 +98,7 @@ async function startRelay(env: Environment): Promise<Relay> {
       from: common.startFrom,
     })),
   );
-  const fleet = openFleet(log, settings, logger);
+  const fleet = openFleet(log, settings, logger, env);
   undo.defer(() => fleet.stop());
   const started = await serve({ env, settings, store, log, fleet, logger });
   undo.move(); // It runs: from here on its own stop ends it.
@@ -127,7 +128,9 @@ function openFleet(
   log: EventLog,
   { relay, connectors }: Settings,
   logger: Logger,
+  env: Environment,
 ): Fleet {
+  const deploy = platformToken(env);
   const environment = {
     hostname: relay.hostname ?? machineName(),
     clock: systemClock,
@@ -135,6 +138,7 @@ function openFleet(
     randomBytes: (count: number) =>
       crypto.getRandomValues(new Uint8Array(count)),
     readFile: (path: string) => Deno.readTextFileSync(path),
+    ...deploy !== undefined && { platformToken: deploy },
     ocsf: new OcsfReader({ map: mapEvent }).form,
     http: (target: Parameters<typeof openHttp>[0]) =>
       openHttp(target, {
