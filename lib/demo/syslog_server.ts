@@ -26,7 +26,10 @@ export interface SyslogServerOptions {
     readonly ca?: string;
   };
   readonly clock: Clock;
-  /** One message without its framing; nothing more is read from the connection until it resolves. */
+  /**
+   * One message without its framing; no other of the connection is looked at until it resolves. Over TCP the sender
+   * stalls meanwhile; over TLS it does not, as Deno's `node:tls` server goes on reading (measured on 2.9.6).
+   */
   readonly onMessage: (message: SyslogMessage) => Promise<Aftermath>;
   /** A connection ended with, or came to, bytes that are no message. */
   readonly onBroken: (why: string) => void;
