@@ -257,11 +257,17 @@ class PostSink implements Sink {
 
 /** One event that says it is a test, with an id of its own. */
 function testEvent({ clock, uuid }: ConnectorContext): EventView {
-  const bytes = new TextEncoder().encode(
+  return madeEvent(
     `{"hecate.test":true,"id":${
       JSON.stringify(uuid())
     },"message":"Test event of Hecate: it shows that events arrive."}`,
+    Math.floor(clock.now()),
   );
+}
+
+/** An event of ours, a JSON object. `receivedAt` is in milliseconds since the Unix epoch. */
+export function madeEvent(json: string, receivedAt: number): EventView {
+  const bytes = new TextEncoder().encode(json);
   const spans = new SpanTable(1);
   spans.add();
   spans.words[ENVELOPE + 1] = bytes.length;
@@ -272,7 +278,7 @@ function testEvent({ clock, uuid }: ConnectorContext): EventView {
     bytes,
     spans: spans.words,
     count: 1,
-    runs: [{ producer: "hecate", receivedAt: Math.floor(clock.now()) }],
+    runs: [{ producer: "hecate", receivedAt }],
     lane: "test",
     eventsBefore: 0,
     bytesBefore: 0,
