@@ -155,7 +155,7 @@ const CASES: readonly {
     want: "tls_early",
   },
   {
-    name: "self-signed with CA:TRUE, given as authority",
+    name: "T61 self-signed with CA:TRUE, given as authority",
     shown: "selfSigned",
     tls: (c) => ({ caBundle: c.selfSigned.cert }),
     want: "200",
@@ -328,7 +328,7 @@ const CLIENT_CASES: readonly {
     want: "200",
   },
   {
-    name: "given, key encrypted",
+    name: "T62 given, key encrypted",
     tls: (c) => ({
       clientCert: c.client.cert,
       clientKey: c.clientKeyEncrypted,
