@@ -1,8 +1,9 @@
 /**
  * Hecate: one URL in, every SIEM out. This file wires the parts and is the only one that reads the environment.
  *
- * `deno task start` runs the relay from its environment, `deno task demo` beside a demo SIEM. On Deno Deploy the same
- * file is the entry point: no arguments, no files, KV without a path. It is long because all wiring is here, once.
+ * `deno task start` runs the relay from its environment, `deno task demo` beside a demo SIEM, `deno task hecate` one
+ * command of the CLI. On Deno Deploy the same file is the entry point: no arguments, no files, KV without a path. It is
+ * long because all wiring is here, once.
  */
 
 import { hostname } from "node:os";
@@ -334,7 +335,24 @@ function endOnSignals(stop: () => Promise<void>): void {
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", end);
 }
 
+/** `deno task hecate …`: one command, then the end. */
+async function runCommand(args: readonly string[]): Promise<never> {
+  const { runCli } = await import("./lib/cli/run.ts");
+  const code = await runCli(args, {
+    env: Deno.env.toObject(),
+    types: Object.values(registry),
+    version: VERSION,
+    platform: `deno ${Deno.version.deno}`,
+    readFile: (path) => Deno.readTextFileSync(path),
+    // deno-lint-ignore no-console -- results go to stdout
+    out: (line) => console.log(line),
+    err: tell,
+  });
+  Deno.exit(code);
+}
+
 async function main(): Promise<void> {
+  if (Deno.args[0] === "hecate") await runCommand(Deno.args.slice(1));
   // Before anything is said to be ready: a signal that finds no listener would cut the relay off.
   let stop = () => Promise.resolve();
   endOnSignals(() => stop());

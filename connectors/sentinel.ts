@@ -166,6 +166,7 @@ const settings = group({
       help:
         "A JSON object, column to OCSF path, laid over the default; null removes one. A new column gets the field's JSON value, or null.",
       example: '{"SrcIp":"src_endpoint.ip","ModelId":null}',
+      json: true,
     }).superRefine((given, context) => {
       const fault = columnsFault(given);
       if (fault !== undefined) {

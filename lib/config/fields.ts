@@ -29,6 +29,8 @@ export interface FieldText {
   readonly env?: string;
   /** An empty value means something (leave the member out) and is not the same as none. */
   readonly empty?: boolean;
+  /** Its text is JSON: in a file a map or a list may stand for it. */
+  readonly json?: boolean;
 }
 
 /** What is known of a setting. */

@@ -204,7 +204,8 @@ export function fileSource(options: {
       if (entry === undefined) return undefined;
       const { value } = entry;
       if (value.kind !== "text") {
-        const made = textOf?.(key, value, pathOf(key));
+        const made = textOf?.(key, value, pathOf(key)) ??
+          (meta.json ? jsonOf(value, pathOf(key), reader) : undefined);
         if (made !== undefined) return made;
       }
       const written = reader.text(value, pathOf(key), meta.kind === "secret");
@@ -231,6 +232,28 @@ export function fileSource(options: {
       reader.warn(find(key)?.value.place ?? place, line);
     },
   };
+}
+
+/** A map or list as JSON text: what stands there as strings, nothing as null. */
+function jsonOf(node: FileNode, path: FilePath, reader: FileReader): Written {
+  let isTold = false;
+  const valueOf = (one: FileNode, below: FilePath): unknown => {
+    if (one.kind === "list") {
+      return one.items.map((item, at) => valueOf(item, [...below, at]));
+    }
+    if (one.kind === "map") {
+      return Object.fromEntries(
+        [...one.entries].map((
+          [key, { value }],
+        ) => [key, valueOf(value, [...below, key])]),
+      );
+    }
+    const written = reader.text(one, below);
+    if (written !== undefined && "isTold" in written) isTold = true;
+    return written !== undefined && "text" in written ? written.text : null;
+  };
+  const text = JSON.stringify(valueOf(node, path));
+  return isTold ? { isTold } : { text };
 }
 
 function entryAt(

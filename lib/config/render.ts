@@ -4,6 +4,7 @@ import type { ConnectorType } from "../connector.ts";
 import { COMMON } from "./connector.ts";
 
 import { groupMeta } from "./fields.ts";
+import { isInFile, relaySteps } from "./file_sections.ts";
 import { groupOf } from "./load_connector.ts";
 import { RELAY } from "./relay_declaration.ts";
 import { type Group, type Setting, settingsOf } from "./settings.ts";
@@ -43,18 +44,54 @@ function helpOf({ meta }: Setting): string {
   return `${meta.help}${choices}${secret}${example}`;
 }
 
-function table(group: Group, prefix: string): string {
+function code(text: string): string {
+  return text === "" ? "" : `\`${text}\``;
+}
+
+/** The relay's key in the file; "" for what cannot stand there. */
+function relayKey(setting: Setting): string {
+  return isInFile(setting) ? relaySteps(setting.key).join(".") : "";
+}
+
+function table(
+  group: Group,
+  prefix: string,
+  fileKey: (setting: Setting) => string = ({ key }) => key,
+): string {
   const rows = settingsOf(group, prefix).map((setting) =>
-    `| \`${setting.name}\` | ${setting.meta.kind} | ${
-      cell(defaultOf(setting, group, prefix))
-    } | ${cell(helpOf(setting))} |`
+    `| \`${setting.name}\` | ${
+      code(fileKey(setting))
+    } | ${setting.meta.kind} | ${cell(defaultOf(setting, group, prefix))} | ${
+      cell(helpOf(setting))
+    } |`
   );
   return [
-    "| variable | kind | default | what it is |",
-    "|---|---|---|---|",
+    "| variable | key in `hecate.yaml` | kind | default | what it is |",
+    "|---|---|---|---|---|",
     ...rows,
   ].join("\n");
 }
+
+/** What holds for the file, for people. */
+const FILE_TEXT =
+  `\`HECATE_CONFIG=hecate.yaml deno task start\`. [hecate.example.yaml](hecate.example.yaml) shows every part of it;
+[hecate.schema.json](hecate.schema.json) lets an editor complete and check it (\`# yaml-language-server: $schema=…\`).
+
+- \`sinks\` are the connectors: a name of 1 to 40 characters (a-z, 0-9, -), a \`type\`, and the type's keys of the tables above.
+- \`sources\` may be left out: one source of type \`hec\` that feeds every connector. Its \`sink\` (one name or a list) says who is
+  fed, connectors of the environment included; who is not named gets nothing, owes nothing and counts nothing.
+- \`scope\` of a sink says which events it gets; all that is given must hold: \`min_severity\`, \`categories\`, \`classes\` (OCSF,
+  by number or caption), \`tokens\` (producers' names), \`when\` (a CEL expression over \`event\`).
+- \`tokens\` is a list of maps: \`name\`, \`value\` (or \`sha256\`), \`face\`, \`query\`, \`disabled\`, \`host\`, \`source\`, \`sourcetype\`,
+  \`index\`, \`indexes\`.
+- \`\${env:NAME}\` and \`\${file:PATH}\` stand for a variable's or a file's text, as a whole value or inside one (between { } and
+  [ ] in quotes); \`$\${\` stands for the characters themselves. Variables that the file names make no connector unless all that
+  a type needs are set.
+- Numbers, switches and text are taken alike: \`port: 8080\` or \`"8080"\`. \`key:\` with nothing behind it counts as not set.
+- A connector of the environment overrides the sink of its name as a whole; that is said at the start.
+- Every fault is told in one run, exit 78: \`FILE:LINE:COLUMN: PATH: what is wrong. Did you mean "NAME"?\` An unknown key is a
+  fault. \`deno task hecate config validate [FILE]\` tells the same without a start.
+- LogScale Collector's \`sinks\` of type \`hec\` are taken as they are.`;
 
 /** The whole page of environment variables, Markdown. */
 export function renderConfiguration(types: readonly ConnectorType[]): string {
@@ -68,18 +105,21 @@ export function renderConfiguration(types: readonly ConnectorType[]): string {
 
 <!-- Written by \`deno task docs\` from the declarations in lib/config and connectors; do not edit. -->
 
-Everything is set by environment variables. Durations are written \`500ms\`, \`2s\`, \`5m\`, \`24h\` (a bare number is
-seconds), sizes \`64KiB\`, \`5MB\` (a bare number is bytes), switches true/false, yes/no, on/off or 1/0. A secret's value may
-be \`file:/path\`: then the file's text is taken. An empty value counts as none, save where a table says "Empty". Wrong or
-missing values stop the start, with one line for each fault; an unknown name under one of these prefixes is a warning.
+Everything is set by environment variables, or in a file that \`HECATE_CONFIG\` names (\`hecate.yaml\`, [below](#hecateyaml));
+where both say something of the relay, the environment counts. Durations are written \`500ms\`, \`2s\`, \`5m\`, \`24h\` (a bare
+number is seconds), sizes \`64KiB\`, \`5MB\` (a bare number is bytes), switches true/false, yes/no, on/off or 1/0, times as in
+RFC 3339. A secret's value may be \`file:/path\`: then the file's text is taken. An empty value counts as none, save where a
+table says "Empty". Wrong or missing values stop the start, with one line for each fault; an unknown name under one of these
+prefixes is a warning.
 
 ## The relay
 
-${table(RELAY, "HECATE")}
+${table(RELAY, "HECATE", relayKey)}
 
 ## Connectors
 
-A connector exists once its type's required variables are set, and is named after its type.
+A connector exists once its type's required variables are set, and is named after its type. In the file there may be any
+number of each type.
 
 ${connectors.join("\n\n")}
 
@@ -91,5 +131,9 @@ These follow each type's prefix: \`${
 \`_TIMEOUT\` is absent, the relay's own \`HECATE_\` variable of that name holds; \`_BATCH_BYTES\` and \`_GZIP\` have a default of each type.
 
 ${table(COMMON, "<PREFIX>")}
+
+## hecate.yaml
+
+${FILE_TEXT}
 `;
 }

@@ -1,0 +1,41 @@
+/** The table of commands. Parsing, help, "did you mean" and the README's list come from it. */
+
+import type { Command } from "./command.ts";
+import {
+  configEnv,
+  configSchema,
+  configShow,
+  configValidate,
+} from "./config_commands.ts";
+
+const version: Command = {
+  name: "version",
+  help: "Print Hecate's version and what it runs on.",
+  run(call, { version, platform, out }) {
+    out(
+      call.has("json")
+        ? JSON.stringify({ version, platform })
+        : `hecate ${version} (${platform})`,
+    );
+    return 0;
+  },
+};
+
+/** Carried out by `runCli`, which has the whole table. */
+const help: Command = {
+  name: "help",
+  arguments: "[COMMAND]",
+  count: [0, 2],
+  help: "Print all commands, or one with its flags.",
+  run: () => 0,
+};
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  configValidate,
+  configShow,
+  configEnv,
+  configSchema,
+  version,
+  help,
+];

@@ -1,0 +1,169 @@
+/** The command line: from words to a command of the table, and from its end to an exit code. */
+
+import { parseArgs } from "node:util";
+import { didYouMean } from "../config/environment.ts";
+import { nearest } from "../config/nearest.ts";
+import {
+  type Call,
+  type CliContext,
+  CliFault,
+  type Command,
+  COMMON_FLAGS,
+  EXIT,
+  type ExitCode,
+  type Flag,
+} from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { commandHelp, helpText } from "./help.ts";
+
+const ADVICE = `"deno task hecate help" lists the commands.`;
+
+/** Runs one command line; faults are printed. Never throws. */
+export async function runCli(
+  args: readonly string[],
+  context: CliContext,
+  commands: readonly Command[] = COMMANDS,
+): Promise<ExitCode> {
+  const { out, err } = context;
+  try {
+    const words = wordsOf(args);
+    const [first] = words;
+    if (first === undefined || first === "help") {
+      const asked = words.slice(1);
+      const lines = asked.length === 0
+        ? helpText(commands)
+        : commandHelp(find(asked, commands));
+      for (const line of lines) out(line);
+      return EXIT.done;
+    }
+    const command = find(words, commands);
+    const flags = { ...command.flags, ...COMMON_FLAGS };
+    const call = parse(command, flags, args);
+    if (call.has("help")) {
+      for (const line of commandHelp(command)) out(line);
+      return EXIT.done;
+    }
+    const [least, most] = command.count ?? [0, 0];
+    const { length } = call.arguments;
+    if (length < least || length > most) {
+      throw new CliFault(
+        EXIT.usage,
+        length < least
+          ? `"${command.name}" needs ${command.arguments ?? ""}.`
+          : `"${command.name}" takes ${
+            command.arguments ?? "nothing"
+          }; there is more.`,
+        `"deno task hecate help ${command.name}" tells how.`,
+      );
+    }
+    return await command.run(call, context);
+  } catch (cause) {
+    if (cause instanceof CliFault) {
+      err(`hecate: ${cause.message}`);
+      if (cause.advice !== undefined) err(cause.advice);
+      return cause.exitCode;
+    }
+    err(`hecate: ${cause instanceof Error ? cause.message : String(cause)}`);
+    err("This is a fault of Hecate. Please report it.");
+    return EXIT.fault;
+  }
+}
+
+/** What is no flag. */
+function wordsOf(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.slice(0, end < 0 ? args.length : end)
+    .filter((arg) => !arg.startsWith("-"));
+}
+
+/** The command that the words begin with. @throws {CliFault} */
+function find(
+  words: readonly string[],
+  commands: readonly Command[],
+): Command {
+  for (const count of [2, 1]) {
+    const name = words.slice(0, count).join(" ");
+    const found = commands.find((command) => command.name === name);
+    if (found !== undefined) return found;
+  }
+  const [first = ""] = words;
+  const group = commands.map(({ name }) => name)
+    .filter((name) => name.startsWith(`${first} `));
+  if (group.length > 0 && words.length === 1) {
+    throw new CliFault(
+      EXIT.usage,
+      `"${first}" wants a second word: ${
+        group.map((name) => name.slice(first.length + 1)).join(", ")
+      }.`,
+      ADVICE,
+    );
+  }
+  const names = commands.map(({ name }) => name);
+  const two = words.slice(0, 2).join(" ");
+  // One word too many may be an argument.
+  const guess = nearest(two, names) ?? nearest(first, names);
+  throw new CliFault(
+    EXIT.usage,
+    `no command "${guess?.includes(" ") ? two : first}".${didYouMean(guess)}`,
+    ADVICE,
+  );
+}
+
+/** @throws {CliFault} */
+function parse(
+  command: Command,
+  flags: Readonly<Record<string, Flag>>,
+  args: readonly string[],
+): Call {
+  const rest = [...args];
+  for (const word of command.name.split(" ")) {
+    rest.splice(rest.indexOf(word), 1);
+  }
+  const { tokens } = parseArgs({
+    args: rest,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+    options: Object.fromEntries(
+      Object.entries(flags).map(([name, { kind, short }]) => [name, {
+        type: kind === "switch" ? "boolean" : "string",
+        // `short: undefined` is refused.
+        ...short !== undefined && { short },
+      }]),
+    ),
+  });
+  const values = new Map<string, string>();
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const { name, rawName, value } = token;
+    const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
+    const help = `"deno task hecate help ${command.name}" lists its flags.`;
+    if (flag === undefined) {
+      const guess = nearest(name, Object.keys(flags));
+      throw new CliFault(
+        EXIT.usage,
+        `"${command.name}" has no flag ${rawName}.${
+          didYouMean(guess === undefined ? undefined : `--${guess}`)
+        }`,
+        help,
+      );
+    }
+    if ((flag.kind === "text") !== (value !== undefined)) {
+      throw new CliFault(
+        EXIT.usage,
+        flag.kind === "text"
+          ? `${rawName} needs a value: ${rawName} ${flag.value ?? "VALUE"}.`
+          : `${rawName} takes no value.`,
+        help,
+      );
+    }
+    values.set(name, value ?? "");
+  }
+  return {
+    arguments: positionals,
+    has: (name) => values.has(name),
+    value: (name) => values.get(name),
+  };
+}
