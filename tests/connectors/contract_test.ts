@@ -3,11 +3,13 @@ import * as registry from "../../connectors/registry.ts";
 import { scanBody } from "../../lib/json/scanner.ts";
 import { EVENT, ROW, SpanTable } from "../../lib/json/spans.ts";
 import type { SeenRequest } from "../support/scripted_server.ts";
+import { lines as messageLines, parseMessage } from "../support/cef_text.ts";
 import { answer } from "../support/sinks.ts";
+import { SyslogPeer } from "../support/syslog_peer.ts";
 import { granted, sentinelEnv } from "../support/azure.ts";
 import { runContract } from "./contract.ts";
 import { bodyOf } from "./contract_http.ts";
-import { type ContractSubject, SECRET } from "./contract_subject.ts";
+import { type ContractSubject, type Peer, SECRET } from "./contract_subject.ts";
 
 /** The `event` of each envelope in a body. */
 function enveloped(body: Uint8Array): string[] {
@@ -74,6 +76,19 @@ function rawOcsfColumn(body: Uint8Array): string[] {
     new TextDecoder().decode(body),
   );
   return rows.map((row) => row.RawOCSF);
+}
+
+/** A receiver over TCP. */
+function syslogPeer(): Peer {
+  const peer = new SyslogPeer();
+  return {
+    base: `http://127.0.0.1:${peer.port}`,
+    async body(events) {
+      await peer.until(() => peer.messages.length >= events);
+      return peer.connections[0]?.bytes ?? new Uint8Array(0);
+    },
+    [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
+  };
 }
 
 const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
@@ -148,6 +163,17 @@ const SUBJECTS: Readonly<Record<keyof typeof registry, ContractSubject>> = {
       success: answer(200),
       credential: new RegExp(`^POST /receiver/v1/http/${SECRET} `),
     },
+  },
+  qradar: {
+    env(base) {
+      const { hostname, port } = new URL(base);
+      return { QRADAR_SYSLOG_HOST: hostname, QRADAR_SYSLOG_PORT: port };
+    },
+    eventsOf: messageLines,
+    // CEF carries chosen fields: the message must be whole and say which event it is.
+    isEvent: (found) => assert.ok(parseMessage(found).values.has("externalId")),
+    marked: /\|hecate\.test\|3\|/,
+    speaks: { protocol: "socket", listen: syslogPeer },
   },
   sentinel: {
     env: (base) => sentinelEnv(base, SECRET),
