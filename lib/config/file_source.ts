@@ -13,7 +13,7 @@ import {
   placeText,
 } from "./file_tree.ts";
 import { nearest } from "./nearest.ts";
-import { resolveReferences } from "./references.ts";
+import { namedVariables, resolveReferences } from "./references.ts";
 import type {
   FaultDetail,
   Setting,
@@ -29,7 +29,6 @@ export interface NamedVariable {
   readonly name: string;
   /** Where: `sinks.soc-a.token`. */
   readonly path: string;
-  readonly isSecret: boolean;
 }
 
 /** Reads one file's values and collects what is wrong with them. */
@@ -38,7 +37,8 @@ export class FileReader {
   readonly warnings: string[] = [];
   /** Texts that must never leave. */
   readonly secrets: string[] = [];
-  readonly variables: NamedVariable[] = [];
+  /** All of the file, also where it is wrong. */
+  readonly variables: readonly NamedVariable[];
   readonly #faults: FileFault[];
   readonly #env: Environment;
   readonly #readFile: (path: string) => string;
@@ -52,6 +52,7 @@ export class FileReader {
   }) {
     this.file = file;
     this.#faults = [...file.faults];
+    this.variables = file.root === undefined ? [] : variablesIn(file.root, []);
     this.#env = options.env;
     this.#readFile = options.readFile;
     this.#isBlind = options.isBlind ?? false;
@@ -137,14 +138,11 @@ export class FileReader {
       return { isTold: true };
     }
     if (node.text === null) return undefined;
-    const { text, pieces, names, fault } = resolveReferences(node.text, {
+    const { text, pieces, fault } = resolveReferences(node.text, {
       env: this.#env,
       readFile: this.#readFile,
     });
-    for (const name of names) {
-      this.variables.push({ name, path: pathText(path), isSecret });
-    }
-    if (isSecret) this.secrets.push(node.text, text, ...pieces);
+    if (isSecret) this.secrets.push(text, ...pieces);
     if (this.#isBlind && node.text.includes("${")) return { isTold: true };
     if (fault === undefined) return { text };
     this.fault(node.place, path, fault.sentence, fault.guess);
@@ -170,6 +168,19 @@ export class FileReader {
       return { isTold: true };
     }
   }
+}
+
+function variablesIn(node: FileNode, path: FilePath): NamedVariable[] {
+  if (node.kind === "text") {
+    return namedVariables(node.text ?? "").map((name) => ({
+      name,
+      path: pathText(path),
+    }));
+  }
+  const below: [string | number, FileNode][] = node.kind === "list"
+    ? [...node.items.entries()]
+    : [...node.entries].map(([key, { value }]) => [key, value]);
+  return below.flatMap(([step, value]) => variablesIn(value, [...path, step]));
 }
 
 /** A map of the file as a source of settings. */

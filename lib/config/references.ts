@@ -15,8 +15,6 @@ export interface Resolved {
   readonly text: string;
   /** What came in place of the references: secrets, where the setting is one. */
   readonly pieces: readonly string[];
-  /** Variables that it names, set or not. */
-  readonly names: readonly string[];
   readonly fault?: { readonly sentence: string; readonly guess?: string };
 }
 
@@ -24,19 +22,26 @@ export interface Resolved {
 const REFERENCE = /\$\$\{|\$\{(?:([^{}]*)\})?/g;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** The variables that a text names, set or not. */
+export function namedVariables(text: string): string[] {
+  return [...text.matchAll(REFERENCE)].flatMap(([, inner = ""]) => {
+    const name = /^env:(.*)$/s.exec(inner)?.[1] ?? "";
+    return NAME.test(name) ? [name] : [];
+  });
+}
+
 /** Resolves a text; the first reference that cannot be resolved is the fault. */
 export function resolveReferences(
   text: string,
   { env, readFile }: ReferenceSource,
 ): Resolved {
-  const pieces: string[] = [], names: string[] = [];
+  const pieces: string[] = [];
   let fault: Resolved["fault"];
   const resolved = text.replace(REFERENCE, (match, inner?: string) => {
     if (match === "$${") return "${";
     const [, kind, rest = ""] = /^(env|file):(.*)$/s.exec(inner ?? "") ?? [];
     let piece: string | undefined;
     if (kind === "env" && NAME.test(rest)) {
-      names.push(rest);
       piece = env[rest];
       if (piece === undefined) {
         const guess = nearest(rest, Object.keys(env));
@@ -61,5 +66,5 @@ export function resolveReferences(
     pieces.push(piece ?? "");
     return piece ?? "";
   });
-  return { text: resolved, pieces, names, ...fault !== undefined && { fault } };
+  return { text: resolved, pieces, ...fault !== undefined && { fault } };
 }
