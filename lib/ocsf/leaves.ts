@@ -11,7 +11,7 @@ import {
   putSpan,
   putText,
 } from "./put.ts";
-import { isEmail, isHostname, isIp, isMac } from "./shapes.ts";
+import { isEmail, isHash, isHostname, isIp, isMac } from "./shapes.ts";
 import { memberId, type Source } from "./source.ts";
 import { NO_TIME, readTime } from "./time.ts";
 
@@ -168,6 +168,11 @@ export function mac(...paths: readonly string[]): Leaf {
   return shaped(paths, (s) => isMac(s.bytes, s.from, s.to));
 }
 
+/** A hash in hexadecimal digits. */
+export function hash(...paths: readonly string[]): Leaf {
+  return shaped(paths, (s) => isHash(s.bytes, s.from, s.to));
+}
+
 export function email(...paths: readonly string[]): Leaf {
   return shaped(paths, (s) => s.to - s.from <= SHORT && isEmail(s.latin()));
 }
@@ -264,7 +269,7 @@ export function either(...leaves: readonly Leaf[]): Leaf {
   return (source, into) => leaves.some((leaf) => leaf(source, into));
 }
 
-/** What to write where a choice has an id: `caption` of `direction_id` and so on. */
+/** The id that was chosen. */
 export function chosen(choice: Choice): Leaf {
   return (source, into) => {
     const id = choice(source);
@@ -272,6 +277,25 @@ export function chosen(choice: Choice): Leaf {
     putInteger(id, into);
     return true;
   };
+}
+
+/** The caption of what was chosen; for 99, what the source says. */
+export function captionOf(
+  choice: Choice,
+  captions: Readonly<Record<number, string>>,
+  other: Leaf,
+): Leaf {
+  return (source, into) => {
+    const id = choice(source), caption = captions[id];
+    if (caption === undefined) return id === 99 && other(source, into);
+    putAscii(`"${caption}"`, into);
+    return true;
+  };
+}
+
+/** The leaf, where the event does not fulfil the condition. */
+export function unless(condition: Condition, leaf: Leaf): Leaf {
+  return (source, into) => !condition(source) && leaf(source, into);
 }
 
 /** The member's text where the table has it, so that it keeps to an enumeration. */
@@ -383,6 +407,21 @@ export function firstOf(...choices: readonly Choice[]): Choice {
 export function has(...paths: readonly string[]): Condition {
   const ids = idsOf(paths);
   return (source) => ids.every((id) => source.has(id));
+}
+
+/** One of these members is an address. */
+export function isAddress(...paths: readonly string[]): Condition {
+  const each = paths.map((path) => idsOf([path]));
+  return (source) =>
+    each.some((ids) =>
+      source.find(ids) && isIp(source.bytes, source.from, source.to)
+    );
+}
+
+/** These members say something: no objects, no empty strings. */
+export function says(...paths: readonly string[]): Condition {
+  const each = paths.map((path) => idsOf([path]));
+  return (source) => each.every((ids) => source.find(ids));
 }
 
 /** One of these members says one of these words. */

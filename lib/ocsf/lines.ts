@@ -3,6 +3,7 @@
 import { memberId, type Source } from "./source.ts";
 
 const SPACE = 0x20, QUOTE = 0x22, COMMA = 0x2c, COLON = 0x3a, LESS = 0x3c;
+const PERCENT = 0x25, HYPHEN = 0x2d;
 const GREATER = 0x3e, LEFT_BRACKET = 0x5b, BACKSLASH = 0x5c, PIPE = 0x7c;
 
 /** How far into a line a CEF or LEEF header may begin: behind the syslog header. */
@@ -161,12 +162,18 @@ function readSyslog(source: Source): number {
     !isDigit(bytes[at + 14])
   ) return at;
   const host = at + 16, hostEnd = wordEnd(bytes, host);
-  if (bytes[host - 1] !== SPACE || bytes[hostEnd - 1] === COLON) return at;
+  if (bytes[host - 1] !== SPACE) return at;
+  // A tag or columns without a host before them.
+  if (bytes[hostEnd - 1] === COLON) return at;
+  if (placeOf(bytes, COMMA, host, hostEnd) >= 0) return host;
   source.column(SYSLOG_HOST, host, hostEnd);
   const tagEnd = wordEnd(bytes, hostEnd + 1);
   for (let i = hostEnd + 1; i < tagEnd; i++) {
-    if (bytes[i] !== COLON && bytes[i] !== LEFT_BRACKET) continue;
-    source.column(SYSLOG_APP, hostEnd + 1, i);
+    const byte = bytes[i];
+    // Cisco's `%ASA-6-302014:`.
+    const isCisco = byte === HYPHEN && bytes[hostEnd + 1] === PERCENT;
+    if (byte !== COLON && byte !== LEFT_BRACKET && !isCisco) continue;
+    source.column(SYSLOG_APP, hostEnd + (isCisco ? 2 : 1), i);
     break;
   }
   return hostEnd;

@@ -12,7 +12,7 @@ import type { GrowingBytes } from "../template.ts";
 import { putEnrichments } from "./enrichments.ts";
 import { readLine } from "./lines.ts";
 import type { CompiledProfile, Surroundings } from "./profile.ts";
-import { BASE, PROFILES } from "./profiles.ts";
+import { profiles } from "./profiles.ts";
 import {
   putAscii,
   putAsString,
@@ -46,20 +46,23 @@ const source = new Source();
  * `raw_data` is never shortened, though OCSF allows strings of 65,535 characters only: the original goes whole.
  */
 export function mapEvent(view: EventView, into: GrowingBytes): void {
+  // First: the source finds what they ask for.
+  const all = profiles();
   read(view);
-  for (const profile of PROFILES) {
+  // The last one fits every event.
+  for (const profile of all) {
     if (profile.fits(source) && profile.write(source, surroundings, into)) {
       return;
     }
   }
-  BASE.write(source, surroundings, into);
 }
 
 /** Moves the source to the event. */
 function read(view: EventView): void {
   const { bytes } = view, start = view.start(EVENT), end = view.end(EVENT);
   source.view = view;
-  if (view.isRaw) readText(bytes.subarray(start, end));
+  if (start === end) source.text(NOTHING);
+  else if (view.isRaw) readText(bytes.subarray(start, end));
   else if (bytes[start] === LEFT_BRACE) source.json(bytes, start, end);
   else if (bytes[start] !== QUOTE) source.text(NOTHING);
   else if (bytes.subarray(start, end).includes(BACKSLASH)) {
@@ -130,6 +133,7 @@ function putOriginalTime(profile: CompiledProfile, into: GrowingBytes): void {
 
 function putOriginal(view: EventView, into: GrowingBytes): void {
   const { bytes } = view, start = view.start(EVENT), end = view.end(EVENT);
+  if (start === end && !view.isRaw) return;
   if (view.isRaw) {
     putAscii(',"raw_data":', into);
     putText(bytes, start, end, into);
@@ -137,7 +141,7 @@ function putOriginal(view: EventView, into: GrowingBytes): void {
     putAscii(',"unmapped":', into);
     if (view.flags & MULTILINE) putOneLine(bytes, start, end, into);
     else putSpan(bytes, start, end, into);
-  } else if (end > start) {
+  } else {
     putAscii(',"raw_data":', into);
     if (bytes[start] === QUOTE) putSpan(bytes, start, end, into);
     else putJsonAsText(bytes, start, end, into);

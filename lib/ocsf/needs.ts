@@ -50,6 +50,7 @@ export const OBJECT_NEEDS: Readonly<Record<string, Needs>> = {
   firewall_rule: NAME_OR_UID,
   http_response: { all: ["code"] },
   idp: NAME_OR_UID,
+  ja3_hash: { all: ["algorithm_id", "value"] },
   loggers: NAME_OR_UID,
   location: {
     any: ["coordinates", "city", "country", "postal_code", "region"],
@@ -65,6 +66,7 @@ export const OBJECT_NEEDS: Readonly<Record<string, Needs>> = {
   resources: NAME_OR_UID,
   service: NAME_OR_UID,
   src_endpoint: ENDPOINT,
+  tls: { all: ["version"] },
   url: { any: ["url_string", "path"] },
   user: { any: ["account", "name", "uid"] },
 };

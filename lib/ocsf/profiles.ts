@@ -1,6 +1,6 @@
 /** All profiles, in the order in which they are tried: the first that fits and can be filled counts. */
 
-import { CompiledProfile } from "./profile.ts";
+import { CompiledProfile, type Profile } from "./profile.ts";
 import { base } from "./profiles/base.ts";
 import { cloudTrail } from "./profiles/cloudtrail.ts";
 import { elisity } from "./profiles/elisity.ts";
@@ -13,7 +13,7 @@ import { suricata } from "./profiles/suricata.ts";
 import { windowsSecurity } from "./profiles/windows.ts";
 import { zeek } from "./profiles/zeek.ts";
 
-export const PROFILES: readonly CompiledProfile[] = [
+const ALL: readonly Profile[] = [
   ...suricata,
   ...cloudTrail,
   ...zeek,
@@ -24,7 +24,13 @@ export const PROFILES: readonly CompiledProfile[] = [
   falconPy,
   ...paloAlto,
   gitHubAudit,
-].map((profile) => new CompiledProfile(profile));
+  // Fits every event and can always be filled.
+  base,
+];
 
-/** Fits every event and can always be filled. */
-export const BASE: CompiledProfile = new CompiledProfile(base);
+let compiled: readonly CompiledProfile[] | undefined;
+
+/** Compiled when the first event is mapped, not when the relay starts. */
+export function profiles(): readonly CompiledProfile[] {
+  return compiled ??= ALL.map((profile) => new CompiledProfile(profile));
+}

@@ -108,6 +108,13 @@ export function isMac(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
+/** Hexadecimal digits, no more than OCSF's longest hash. */
+export function isHash(bytes: Uint8Array, start: number, end: number): boolean {
+  if (start === end || end - start > 64) return false;
+  for (let i = start; i < end; i++) if (!isHex(bytes[i])) return false;
+  return true;
+}
+
 const EMAIL = /^[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\.[a-zA-Z0-9-.]+$/;
 
 /** An address as OCSF has it: plain letters only. */

@@ -43,6 +43,16 @@ const TIMES = [
   "date",
   "datetime",
   "eventTimestamp",
+  "event_timestamp",
+  "Timestamp",
+  "TimeGenerated",
+  "creationtime",
+  "ActivityDateTime",
+  "event.timestamp",
+  "event.created_at",
+  "event.time",
+  "event.eventTime",
+  "event.isotimestamp",
   "syslog.time",
 ];
 

@@ -2,6 +2,7 @@
 
 import {
   always,
+  baseName,
   choose,
   chooseByStart,
   constant,
@@ -12,7 +13,9 @@ import {
   has,
   ifSaid,
   is,
+  says,
   text,
+  unless,
 } from "../leaves.ts";
 import type { Attributes, Profile } from "../profile.ts";
 import { caller, product, unknown, user } from "./words.ts";
@@ -125,7 +128,8 @@ export const cloudTrail: readonly Profile[] = [
               "userIdentity.sessionContext.sessionIssuer.userName",
               "userIdentity.invokedBy",
             ),
-            unknown,
+            baseName("userIdentity.arn"),
+            unless(says("userIdentity.principalId"), unknown),
           ),
         },
         invoked_by: text("userIdentity.invokedBy"),

@@ -2,6 +2,7 @@
 
 import {
   always,
+  captionOf,
   choose,
   chosen,
   constant,
@@ -15,10 +16,26 @@ import {
   text,
 } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
-import { caller, product, severityWord, unknown, user } from "./words.ts";
+import {
+  AUTH_PROTOCOLS,
+  caller,
+  product,
+  severityWord,
+  unknown,
+  user,
+} from "./words.ts";
 
 /** From Graph the event is what stands in `properties` elsewhere. */
 const at = (name: string) => [`properties.${name}`, name];
+
+const PROTOCOL = choose(at("authenticationProtocol"), {
+  oAuth2: 6,
+  deviceCode: 6,
+  ropc: 6,
+  saml20: 5,
+  wsFederation: 99,
+  authenticationTransfer: 99,
+});
 
 /** Any result but 0 is an error. */
 const hasCode = oneOf(
@@ -72,16 +89,12 @@ export const entraSignIn: Profile = {
     },
     src_endpoint: caller(...at("ipAddress"), "callerIpAddress"),
     session: { uid: text(...at("sessionId")) },
-    auth_protocol_id: chosen(
-      choose(at("authenticationProtocol"), {
-        oAuth2: 6,
-        deviceCode: 6,
-        ropc: 6,
-        saml20: 5,
-        wsFederation: 99,
-      }),
+    auth_protocol_id: chosen(PROTOCOL),
+    auth_protocol: captionOf(
+      PROTOCOL,
+      AUTH_PROTOCOLS,
+      text(...at("authenticationProtocol")),
     ),
-    auth_protocol: text(...at("authenticationProtocol")),
     is_mfa: either(
       flag(
         "properties.authenticationRequirement",

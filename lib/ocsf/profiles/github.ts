@@ -1,16 +1,22 @@
 /** GitHub's audit log, by API and by stream. https://docs.github.com/organizations/keeping-your-organization-secure/managing-security-settings-for-your-organization/audit-log-events-for-your-organization */
 
-import { chooseByVerb, either, has, oneOf, text } from "../leaves.ts";
+import { chooseByVerb, either, has, oneOf, says, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
 import { caller, product, unknown } from "./words.ts";
 
 export const gitHubAudit: Profile = {
   name: "github audit",
   when: [
-    has("action"),
-    oneOf(has("created_at"), has("@timestamp"), has("at_sign_timestamp")),
-    oneOf(has("org"), has("business"), has("repo"), has("_document_id")),
-    oneOf(has("actor"), has("actor_id")),
+    has("action", "actor"),
+    oneOf(
+      has("org"),
+      has("repo"),
+      has("repository"),
+      has("business"),
+      has("_document_id"),
+      has("programmatic_access_type"),
+    ),
+    says("action", "actor"),
   ],
   product: product("GitHub", "Audit Log"),
   classUid: 6003,

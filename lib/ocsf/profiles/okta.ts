@@ -53,7 +53,10 @@ const surroundings: Attributes = {
   status_detail: firstLine("outcome.reason"),
 };
 
-const isOkta = [has("eventType", "published", "actor")];
+const isOkta = [
+  has("eventType", "actor.alternateId"),
+  oneOf(has("published"), has("outcome"), has("legacyEventType")),
+];
 
 export const okta: readonly Profile[] = [
   {

@@ -7,6 +7,7 @@ import {
   constant,
   firstLine,
   has,
+  hash,
   hostname,
   integer,
   is,
@@ -37,6 +38,8 @@ const isSuricata = (kind: string) => [
   has("event_type", "flow_id"),
   is("event_type", kind),
 ];
+
+const ACTION = choose("alert.action", { allowed: 1, blocked: 2 });
 
 const METHODS = [
   "CONNECT",
@@ -95,8 +98,7 @@ export const suricata: readonly Profile[] = [
         },
       },
       evidences: [{ src_endpoint, dst_endpoint, connection_info }],
-      action_id: chosen(choose("alert.action", { allowed: 1, blocked: 2 })),
-      action: word("alert.action", ["allowed", "blocked"]),
+      action_id: chosen(ACTION),
     },
   },
   {
@@ -171,6 +173,32 @@ export const suricata: readonly Profile[] = [
         code: integer("http.status"),
         length: integer("http.length"),
         content_type: text("http.http_content_type"),
+      },
+    },
+  },
+  {
+    ...common,
+    // A request whose answer was not seen is no HTTP Activity.
+    name: "suricata transaction",
+    when: [
+      has("event_type", "flow_id"),
+      is("event_type", "http", "tls", "ssh", "smtp", "ftp", "smb", "rdp"),
+    ],
+    classUid: 4001,
+    activity: always(6),
+    attributes: {
+      src_endpoint,
+      dst_endpoint,
+      connection_info,
+      app_name: text("event_type"),
+      url: { hostname: hostname("http.hostname"), path: text("http.url") },
+      tls: {
+        version: text("tls.version"),
+        sni: text("tls.sni"),
+        ja3_hash: {
+          algorithm_id: constant(1),
+          value: hash("tls.ja3.hash"),
+        },
       },
     },
   },

@@ -6,6 +6,7 @@
 import {
   always,
   baseName,
+  captionOf,
   choose,
   chosen,
   constant,
@@ -24,7 +25,7 @@ import {
   text,
 } from "../leaves.ts";
 import type { Attributes, Profile } from "../profile.ts";
-import { product, severityWord } from "./words.ts";
+import { AUTH_PROTOCOLS, product, severityWord } from "./words.ts";
 
 /** A member of the event's data. */
 const data = (...names: readonly string[]) =>
@@ -84,6 +85,13 @@ const target: Attributes = {
   uid: text(...data("TargetUserSid", "TargetSid")),
   domain: text(...data("TargetDomainName")),
 };
+
+const PROTOCOL = choose(data("AuthenticationPackageName", "PackageName"), {
+  NTLM: 1,
+  MICROSOFT_AUTHENTICATION_PACKAGE_V1_0: 1,
+  Kerberos: 2,
+  Negotiate: 99,
+});
 
 /** The events that are logons and tickets, with their activities. */
 const AUTHENTICATIONS = {
@@ -179,14 +187,12 @@ export const windowsSecurity: readonly Profile[] = [
           13: 13,
         }),
       ),
-      auth_protocol_id: chosen(
-        choose(data("AuthenticationPackageName", "PackageName"), {
-          NTLM: 1,
-          MICROSOFT_AUTHENTICATION_PACKAGE_V1_0: 1,
-          Kerberos: 2,
-        }),
+      auth_protocol_id: chosen(PROTOCOL),
+      auth_protocol: captionOf(
+        PROTOCOL,
+        AUTH_PROTOCOLS,
+        text(...data("AuthenticationPackageName", "PackageName")),
       ),
-      auth_protocol: text(...data("AuthenticationPackageName", "PackageName")),
       session: { uid: text(...data("TargetLogonId")) },
       status_code: text(...data("Status")),
       status_detail: text(...data("SubStatus")),

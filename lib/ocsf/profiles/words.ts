@@ -8,10 +8,12 @@ import {
   email,
   hostname,
   ip,
+  isAddress,
   type Leaf,
   notIp,
   port,
   text,
+  unless,
 } from "../leaves.ts";
 import type { Attributes } from "../profile.ts";
 
@@ -90,17 +92,17 @@ export function endpoint(
 export function caller(...address: readonly string[]): Attributes {
   return {
     ip: ip(...address),
-    name: either(notIp(...address), unknownUnless(address)),
+    name: either(
+      notIp(...address),
+      unless(isAddress(...address), unknown),
+    ),
   };
 }
 
-/** `Unknown` where none of these is an address. */
-function unknownUnless(address: readonly string[]): Leaf {
-  const known = ip(...address);
-  return (source, into) => {
-    const mark = into.length;
-    const isKnown = known(source, into);
-    into.length = mark;
-    return isKnown ? false : unknown(source, into);
-  };
-}
+/** Captions of `auth_protocol_id`. */
+export const AUTH_PROTOCOLS: Readonly<Record<number, string>> = {
+  1: "NTLM",
+  2: "Kerberos",
+  5: "SAML",
+  6: "OAUTH 2.0",
+};
