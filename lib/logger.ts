@@ -17,6 +17,7 @@ export type LogEvent =
   | "delivery.expired"
   | "lease.taken"
   | "lease.lost"
+  | "lease.handover"
   | "log.damaged"
   | "log.full"
   | "log.recovered"

@@ -21,9 +21,6 @@ const ELSEWHERE = ["HECATE_URL", "HECATE_TEST_DATA"];
 /** Names of the interface that this release does not act on yet. */
 const LATER = [
   "HECATE_SECRET_KEY",
-  "HECATE_SHARDS",
-  "HECATE_LEASE",
-  "HECATE_INSTANCE",
   "HECATE_RETRY_ATTEMPTS",
   "HECATE_RETRY_REPLAY",
 ];

@@ -20,6 +20,10 @@ export interface RelaySettings {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   /** Undefined: ask the machine. */
   readonly hostname: string | undefined;
+  /** Undefined: host name and process id. */
+  readonly instance: string | undefined;
+  /** How long a silent holder keeps a connector. */
+  readonly lease: number;
   readonly logLevel: Level;
   /** Undefined: each type's own habit. */
   readonly format: EventFormat | undefined;
@@ -66,6 +70,12 @@ export function relaySettings(
       "It is neither a path, nor :memory:, nor a KV Connect URL (http or https).",
     );
   }
+  if (input.shards > 1) {
+    source.fault(
+      "shards",
+      "More than 1 comes with a later release. With 1 any number of processes write one log, in one order, and share its connectors.",
+    );
+  }
   if (input.retry_policy === "strict") {
     source.fault(
       "retry_policy",
@@ -106,6 +116,8 @@ export function relaySettings(
     adminToken: input.admin_token,
     tls: cert !== undefined && key !== undefined ? { cert, key } : undefined,
     hostname: input.hostname,
+    instance: input.instance,
+    lease: input.lease,
     logLevel: input.log_level,
     format: input.format,
     batchEvents: input.batch_events,

@@ -83,6 +83,30 @@ export const RELAY = group({
         "`host` of events whose producer and settings give none. Absent: the machine's name.",
     }),
   ),
+  instance: optional(
+    text({
+      title: "Instance",
+      help:
+        "This process's name where several share a store: status shows it, and whose a connector is. Absent: host name and process id.",
+      example: "relay-1",
+    }),
+  ),
+  lease: withDefault(
+    duration({
+      title: "Lease",
+      help:
+        "Several processes over one store: how long a connector stays with a process that has gone silent. Renewed at a third, sending stops at half of it.",
+    }, { least: 3_000, most: 600_000 }),
+    "12s",
+  ),
+  shards: withDefault(
+    count({
+      title: "Shards",
+      help:
+        "Only 1 in this release: all processes write one log in one order and share its connectors.",
+    }, { least: 1, most: 8 }),
+    "1",
+  ),
   log_level: withDefault(
     choice(
       { title: "Log level", help: "The least that is logged." },

@@ -83,7 +83,10 @@ export class Dispatcher {
     const holding = await takeLease(name, signals.stop);
     this.#work();
     this.#holding = holding;
-    this.#session = new Session(this.#options, holding, signals, {
+    const stop = holding.handover === undefined
+      ? signals.stop
+      : AbortSignal.any([signals.stop, holding.handover]);
+    this.#session = new Session(this.#options, holding, { ...signals, stop }, {
       resting: () => this.#rest(),
       working: () => this.#work(),
     });

@@ -2,6 +2,7 @@
 
 import { countsOf } from "../log/books.ts";
 import type { Place, PlaceState } from "../log/cursor.ts";
+import { readHolders } from "../log/holders.ts";
 import type { EventLog } from "../log/log.ts";
 import { newPlace, readBooks } from "../log/places.ts";
 
@@ -22,6 +23,8 @@ export interface ReportedConnector {
 /** All times RFC 3339 UTC or null, all counts integers. */
 export interface StatusReport {
   readonly version: string;
+  /** The process that answers. */
+  readonly instance: string;
   readonly uptime_s: number;
   readonly log: {
     readonly events: number;
@@ -42,6 +45,8 @@ export interface ConnectorReport {
   readonly name: string;
   readonly type: string;
   readonly state: PlaceState;
+  /** The instance whose lease it is; null: nobody's. */
+  readonly holder: string | null;
   readonly accepted: number;
   readonly delivered: number;
   readonly filtered: number;
@@ -76,9 +81,11 @@ export async function statusReport(parts: {
 }): Promise<StatusReport> {
   const { log, connectors, keep, version, uptime } = parts;
   const { places, heads } = await readBooks(log);
+  const holders = await readHolders(log);
   const stats = await log.stats();
   return {
     version,
+    instance: log.options.instance,
     uptime_s: Math.floor(uptime / 1000),
     log: {
       events: stats.events,
@@ -89,11 +96,20 @@ export async function statusReport(parts: {
       damaged: log.damaged,
       lag_reads: log.lagReads,
     },
-    connectors: connectors.flatMap((connector) => {
-      const place = connector.isFed ? places.get(connector.name) : NOTHING;
-      const counted = connector.isFed ? heads : {};
-      return place === undefined ? [] : [report(connector, place, counted)];
-    }),
+    connectors: (await Promise.all(connectors.map(async (connector) => {
+      const { name, isFed } = connector;
+      const place = isFed ? places.get(name) : NOTHING;
+      if (place === undefined) return [];
+      const row = report(connector, place, {
+        heads: isFed ? heads : {},
+        holder: holders.get(name) ?? null,
+      });
+      // Only its holder knows without looking.
+      return row.waiting === 0 || row.oldest_waiting !== null ? [row] : [{
+        ...row,
+        oldest_waiting: rfc3339(await log.receivedAt(place) ?? null),
+      }];
+    }))).flat(),
   };
 }
 
@@ -103,14 +119,19 @@ const NOTHING = newPlace("newest", new Map(), { lanes: {} });
 function report(
   { name, type, oldestWaiting, isDisabled, warning }: ReportedConnector,
   place: Place,
-  heads: Parameters<typeof countsOf>[1],
+  store: {
+    readonly heads: Parameters<typeof countsOf>[1];
+    readonly holder: string | null;
+  },
 ): ConnectorReport {
-  const { accepted, waiting, waitingBytes } = countsOf(place, heads);
+  const { accepted, waiting, waitingBytes } = countsOf(place, store.heads);
   const error = place.lastError;
   return {
     name,
     type,
     state: isDisabled ? "disabled" : place.state,
+    // One that was killed while it held a connector that is off now has no successor.
+    holder: isDisabled ? null : store.holder,
     accepted,
     ...place.books,
     waiting,

@@ -83,6 +83,8 @@ export interface Holding {
   settle(place: Place, dead: readonly DeadLetter[]): Promise<boolean>;
   /** Aborts when the lease is lost (or may be): stop sending at once. */
   readonly lost: AbortSignal;
+  /** Aborts when another process is to have the connector: end in order, then `release`. */
+  readonly handover?: AbortSignal;
   /** Gives the lease back, so that another takes over without waiting. */
   release(): Promise<void>;
 }

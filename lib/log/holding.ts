@@ -10,9 +10,8 @@ import { fromValue, messageOf, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
 import { placeValue } from "./places.ts";
 
-/** How long a lease lasts that nobody renews. */
+/** How long a lease lasts that nobody renews, unless set otherwise. */
 export const LEASE_MS = 12_000;
-const RENEW_MS = 4_000;
 /** Between two tries of writing dead letters. */
 const RETRY_MS = 1_000;
 /** How far the store's place follows the place file's, where there is one. */
@@ -22,12 +21,23 @@ const FOLLOW_MS = 50;
 export function leaseValue(lease: {
   readonly holder: string;
   readonly nonce: string;
+  /** In milliseconds: who waits for it to run out goes by the holder's own span. */
+  readonly span: number;
   readonly isReleased: boolean;
+  /** Released for others to have: one that has its share leaves it to them for a while. */
+  readonly isForOthers?: boolean;
   /** Counts renewals, so that each one changes the record. */
   readonly beat: number;
 }): Uint8Array {
-  const { holder, nonce, isReleased, beat } = lease;
-  return toValue({ holder, nonce, released: isReleased, beat });
+  const { holder, nonce, span, isReleased, isForOthers = false, beat } = lease;
+  return toValue({
+    holder,
+    nonce,
+    span,
+    released: isReleased,
+    ...isForOthers && { others: true },
+    beat,
+  });
 }
 
 export class HeldLease implements Holding {
@@ -37,6 +47,10 @@ export class HeldLease implements Holding {
   readonly #epoch: string;
   readonly #lost = new AbortController();
   readonly #released = new AbortController();
+  readonly #handover = new AbortController();
+  readonly #span: number;
+  /** This process's count of its leases goes without this one. */
+  readonly #unhold: () => void;
   /** Ends all trying to settle. */
   readonly #settling: AbortSignal;
   #place: Place;
@@ -68,6 +82,19 @@ export class HeldLease implements Holding {
     this.#cursor = held.cursor;
     this.#settling = AbortSignal.any([this.#lost.signal, log.closed]);
     this.#confirmedAt = held.takenAt;
+    this.#span = log.options.lease ?? LEASE_MS;
+    this.#unhold = log.share.hold({
+      handOver: () => {
+        log.options.logger.log(
+          "info",
+          "lease.handover",
+          "Another process is to have the connector",
+          { connector },
+        );
+        this.#handover.abort(new Error("Another process is to have it"));
+      },
+    });
+    this.#lost.signal.addEventListener("abort", this.#unhold, { once: true });
     log.placeFile?.take(connector, held.nonce);
     log.onTaken(connector, held.place);
     this.#renewing = log.store.isExclusive
@@ -81,6 +108,10 @@ export class HeldLease implements Holding {
 
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  get handover(): AbortSignal {
+    return this.#handover.signal;
   }
 
   async settle(place: Place, dead: readonly DeadLetter[]): Promise<boolean> {
@@ -104,6 +135,7 @@ export class HeldLease implements Holding {
   async release(): Promise<void> {
     if (this.#released.signal.aborted) return;
     this.#released.abort("released");
+    this.#unhold();
     await this.#renewing;
     await this.#following;
     const { store } = this.#log;
@@ -114,7 +146,11 @@ export class HeldLease implements Holding {
       await store.call((kv) =>
         kv.atomic().check(lease).set(
           lease.key,
-          this.#value({ isReleased: true, beat: 0 }),
+          this.#value({
+            isReleased: true,
+            isForOthers: this.#handover.signal.aborted,
+            beat: 0,
+          }),
         )
           .commit()
       );
@@ -195,7 +231,8 @@ export class HeldLease implements Holding {
     const { store, options: { clock, random } } = this.#log;
     const key = leaseKey(this.connector);
     const ended = this.#ended();
-    let pause = RENEW_MS;
+    const renew = this.#span / 3;
+    let pause = renew;
     for (let beat = 1;; beat++) {
       await clock.sleep(pause, ended).catch(() => undefined);
       if (ended.aborted) return;
@@ -214,10 +251,10 @@ export class HeldLease implements Holding {
         );
         // Refused: an earlier renewal arrived late, or another took it. The next look tells.
         if (result.ok) this.#confirmedAt = startedAt;
-        pause = result.ok ? RENEW_MS * (0.9 + random() / 5) : 100;
+        pause = result.ok ? renew * (0.9 + random() / 5) : 100;
       } catch {
         await store.refresh().catch(() => undefined);
-        pause = RENEW_MS / 8;
+        pause = renew / 8;
       }
     }
   }
@@ -227,7 +264,7 @@ export class HeldLease implements Holding {
     const { clock } = this.#log.options;
     const ended = this.#ended();
     while (!ended.aborted) {
-      const left = this.#confirmedAt + LEASE_MS / 2 - clock.monotonic();
+      const left = this.#confirmedAt + this.#span / 2 - clock.monotonic();
       if (left <= 0) return this.#lose("it could not be renewed");
       await clock.sleep(left, ended).catch(() => undefined);
     }
@@ -241,10 +278,13 @@ export class HeldLease implements Holding {
     ]);
   }
 
-  #value(state: { readonly isReleased: boolean; readonly beat: number }) {
+  #value(
+    state: Omit<Parameters<typeof leaseValue>[0], "holder" | "nonce" | "span">,
+  ): Uint8Array {
     return leaseValue({
       holder: this.#log.options.instance,
       nonce: this.#nonce,
+      span: this.#span,
       ...state,
     });
   }

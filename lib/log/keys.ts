@@ -8,13 +8,18 @@
  *     ["cursor", connector, shard]       place and books
  *     ["lease", connector, shard]        rewritten at each renewal
  *     ["epoch", connector, shard]        changed only at a take-over; what settling checks
+ *     ["process", id]                    a process that shares the store's connectors: its name and beat
  *     ["dead", connector, id]            dead letter, by event id
  *     ["deadpart", connector, id, n]     its bytes, values of at most 65,536
  *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
  *     ["ballast", n]                     probe of a disk that was full; gone again at once
+ *     ["ackids", token, channel]         where the ack ids end that are reserved, and the channel's last use
+ *     ["ack", token, channel, id, vs]    the events in segment vs of the request that was answered with this ack id; set
+ *                                        in that segment's own commit
+ *     ["acktold", token, channel, at, n] ack ids that were told to be true in this second
  *     ["credential", name]               SHA-256 of a token made at the first start
  *
- * Limits: a key of 2,048 encoded bytes; connector names are at most 64 characters (configuration), ids 40.
+ * Limits: a key of 2,048 encoded bytes; connector names and token names are at most 64 characters (configuration), ids 40, ack channels 36.
  */
 
 import type { VersionstampPart } from "./kv.ts";
@@ -72,6 +77,19 @@ export function leaseKey(connector: string): Deno.KvKey {
   return ["lease", connector, SHARD];
 }
 
+/** Every connector's lease. */
+export function leases(): Deno.KvListSelector {
+  return { prefix: ["lease"] };
+}
+
+export function processKey(id: string): Deno.KvKey {
+  return ["process", id];
+}
+
+export function processes(): Deno.KvListSelector {
+  return { prefix: ["process"] };
+}
+
 export function epochKey(connector: string): Deno.KvKey {
   return ["epoch", connector, SHARD];
 }
@@ -94,6 +112,63 @@ export function trimKey(): Deno.KvKey {
 
 export function ballastKey(n: number): Deno.KvKey {
   return ["ballast", n];
+}
+
+export function ackIdsKey(token: string, channel: string): Deno.KvKey {
+  return ["ackids", token, channel];
+}
+
+/** Range of all channels' records behind this one's; undefined: from the first. */
+export function ackIdsAfter(after?: Deno.KvKey): Deno.KvListSelector {
+  return after === undefined
+    ? { prefix: ["ackids"] }
+    : { prefix: ["ackids"], start: behind(after) };
+}
+
+export function ackKey(
+  token: string,
+  channel: string,
+  id: number,
+  vs: string | VersionstampPart,
+): Deno.KvKey {
+  return ["ack", token, channel, id, vs];
+}
+
+/** Range of the records of the ids `from` … `to`, or what of it comes behind `after`. */
+export function acksBetween(
+  token: string,
+  channel: string,
+  { from, to }: { readonly from: number; readonly to: number },
+  after?: Deno.KvKey,
+): Deno.KvListSelector {
+  return {
+    start: after === undefined ? ["ack", token, channel, from] : behind(after),
+    end: ["ack", token, channel, to + 1],
+  };
+}
+
+export function ackToldKey(
+  token: string,
+  channel: string,
+  at: number,
+  n: number,
+): Deno.KvKey {
+  return ["acktold", token, channel, at, n];
+}
+
+/** Range of what a channel was told, in the order of time, or what of it comes behind `after`. */
+export function ackToldOf(
+  token: string,
+  channel: string,
+  after?: Deno.KvKey,
+): Deno.KvListSelector {
+  const prefix = ["acktold", token, channel];
+  return after === undefined ? { prefix } : { prefix, start: behind(after) };
+}
+
+/** The first key that may follow. */
+function behind(key: Deno.KvKey): Deno.KvKey {
+  return [...key, ""];
 }
 
 export function credentialKey(name: string): Deno.KvKey {

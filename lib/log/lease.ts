@@ -5,7 +5,7 @@
  * epoch, so a late holder cannot write, and the place is read after the epoch moved, so nothing can come after it.
  * Expiry is judged by seeing the lease unchanged for its span on one's own monotonic clock: no clocks are compared.
  * A holder stops half a span after its last confirmed renewal. Where the store is this process's alone, its lock
- * proves that the old holder is gone: the lease is taken at once and needs no renewal.
+ * proves that the old holder is gone: the lease is taken at once and needs no renewal. Who gets how many: `share.ts`.
  */
 
 import { beginPlace } from "./begin.ts";
@@ -16,6 +16,8 @@ import { fromValue, messageOf, numberIn, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
 
 const POLL_MS = 1_000;
+/** A process that has its share leaves a connector that was handed over to the others for so long. */
+const YIELD_MS = 3_000;
 
 export { LEASE_MS } from "./holding.ts";
 
@@ -34,9 +36,23 @@ export async function takeLease(
   connector: string,
   options: LeaseOptions,
 ): Promise<Holding> {
+  const signal = AbortSignal.any([options.signal, log.closed]);
+  const had = log.share.want();
+  try {
+    return await wait(log, connector, { ...options, signal });
+  } finally {
+    had();
+  }
+}
+
+async function wait(
+  log: EventLog,
+  connector: string,
+  options: LeaseOptions,
+): Promise<Holding> {
   const { store } = log;
   const { clock, random, logger } = log.options;
-  const signal = AbortSignal.any([options.signal, log.closed]);
+  const { signal } = options;
   let seen: { readonly version: string | null; readonly since: number } | null =
     null;
   for (;;) {
@@ -52,10 +68,18 @@ export async function takeLease(
       if (seen === null || seen.version !== lease.versionstamp) {
         seen = { version: lease.versionstamp, since: now };
       }
+      const record = fromValue(lease.value) ?? {};
+      const silence = now - seen.since;
+      // By the holder's own span: settings may differ for as long as they are being changed.
+      const span = Math.max(
+        log.options.lease ?? LEASE_MS,
+        numberIn(record, "span"),
+      );
+      const isYielding = record["others"] === true && log.share.isFilled &&
+        silence < YIELD_MS;
       const isFree = store.isExclusive || lease.versionstamp === null ||
-        fromValue(lease.value)?.["released"] === true ||
-        now - seen.since >= LEASE_MS;
-      if (isFree) {
+        record["released"] === true || silence >= span;
+      if (isFree && !isYielding) {
         const held = await takeOver(log, connector, lease, epoch, options);
         if (held !== undefined) return held;
         continue;
@@ -92,7 +116,13 @@ async function takeOver(
       .check({ key: epochAt, versionstamp: epoch.versionstamp })
       .set(
         key,
-        leaseValue({ holder: instance, nonce, isReleased: false, beat: 0 }),
+        leaseValue({
+          holder: instance,
+          nonce,
+          span: log.options.lease ?? LEASE_MS,
+          isReleased: false,
+          beat: 0,
+        }),
       )
       .set(epochAt, toValue({ holder: instance, nonce, number }))
       .commit()
@@ -114,7 +144,13 @@ async function takeOver(
   });
   // Said and tried again with a pause, as when the store does not answer.
   if (cursor === undefined) throw new Error("The place's record is damaged");
-  logger.log("info", "lease.taken", "The lease is ours", { connector });
+  const before = textIn(fromValue(lease.value) ?? {}, "holder");
+  logger.log("info", "lease.taken", "The lease is ours", {
+    connector,
+    instance,
+    epoch: number,
+    ...before !== "" && { before },
+  });
   return new HeldLease(log, connector, {
     nonce,
     epoch: version,

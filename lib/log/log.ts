@@ -7,7 +7,7 @@
  * Longer than other files: the log's whole surface is this one class; what it does lies in its neighbours.
  */
 
-import type { Position, Segment } from "../event.ts";
+import { EventView, type Position, type Segment } from "../event.ts";
 import { Disk } from "./disk.ts";
 import type { Place } from "./cursor.ts";
 import { newestOf, readHeads, totalsOf } from "./heads.ts";
@@ -17,9 +17,11 @@ import { Lane } from "./lane.ts";
 import type { LogOptions, LogStats } from "./log_options.ts";
 import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
+import { LEASE_MS } from "./holding.ts";
 import { Pace } from "./pace.ts";
 import { openPlaceFile, type PlaceFile } from "./place_file.ts";
 import type { Settle } from "./settle.ts";
+import { Share } from "./share.ts";
 import type { Store } from "./store.ts";
 import { Tail } from "./tail.ts";
 import { oldestHeader, readTrimMark } from "./trim.ts";
@@ -64,6 +66,8 @@ export class EventLog {
   readonly retention: Retention;
   /** Where places are settled before the store has them; undefined where the store alone holds them. */
   readonly placeFile: PlaceFile | undefined;
+  /** Who else is there, and how many connectors are this process's part. */
+  readonly share: Share;
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #tail: Tail;
@@ -101,6 +105,13 @@ export class EventLog {
     this.#pace = new Pace(clock, this.#tail);
     this.placeFile = parts.placeFile;
     const process = uuid();
+    this.share = new Share({
+      store,
+      options,
+      id: process,
+      lease: options.lease ?? LEASE_MS,
+      stop: this.#stop.signal,
+    });
     const lanes = store.isExclusive ? 1 : SHARED_LANES;
     this.#writer = new Writer({
       store,
@@ -194,6 +205,15 @@ export class EventLog {
     }
   }
 
+  /** When the relay took the first event at or after the place: milliseconds since the Unix epoch. @throws as `end`. */
+  async receivedAt(at: Position): Promise<number | undefined> {
+    const segment = (this.#tail.covers(at) ? this.#tail.next(at) : undefined) ??
+      await this.#reader.next(at);
+    if (segment === undefined) return undefined;
+    const index = segment.id === at.segment ? at.index : 0;
+    return new EventView().at(segment, index).receivedAt;
+  }
+
   /** The place behind the newest event. @throws what a shared store throws. */
   async end(): Promise<Position> {
     if (this.store.isExclusive) return this.#tail.end;
@@ -272,6 +292,7 @@ export class EventLog {
     this.#wakeAll();
     await this.retention.close();
     await this.#polling;
+    await this.share.left();
     this.placeFile?.close();
     this.store.close();
   }

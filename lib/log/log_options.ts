@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly uuid: () => string;
   /** This process's name, shown as the holder of leases. */
   readonly instance: string;
+  /** How long a lease lasts that nobody renews, in milliseconds; default 12 s. */
+  readonly lease?: number;
   /** The configured connectors: their places hold the log. Asked at each trim. */
   readonly connectors: () => readonly string[];
   /** How long settled events are kept for replay, in milliseconds, and how many bytes of them. */

@@ -54,6 +54,8 @@ Deno.test("loadConfiguration() of nothing has the interface's defaults and no co
     adminToken: undefined,
     tls: undefined,
     hostname: undefined,
+    instance: undefined,
+    lease: 12_000,
     logLevel: "info",
     format: undefined,
     batchEvents: 100,
@@ -167,7 +169,7 @@ Deno.test("loadConfiguration() warns of unknown names, plain http and no verific
     SPLUNK_HEC_TLS_VERIFY: "no",
     SPLUNK_HEC_IDNEX: "x",
     HECATE_PROT: "1",
-    HECATE_SHARDS: "2",
+    HECATE_SECRET_KEY: "2",
     HECATE_TEST_DATA: "/x",
     HEC: "x",
     PATH: "/bin",
@@ -178,7 +180,7 @@ Deno.test("loadConfiguration() warns of unknown names, plain http and no verific
   assert.match(text, /^SPLUNK_HEC_TLS_VERIFY is off/m);
   assert.match(text, /^SPLUNK_HEC_IDNEX .* Did you mean SPLUNK_HEC_INDEX\?$/m);
   assert.match(text, /^HECATE_PROT .* Did you mean HECATE_PORT\?$/m);
-  assert.match(text, /^HECATE_SHARDS comes with a later release/m);
+  assert.match(text, /^HECATE_SECRET_KEY comes with a later release/m);
   const pinned = {
     SPLUNK_HEC_TLS_VERIFY: "no",
     SPLUNK_HEC_TLS_PIN: "ab".repeat(32),
