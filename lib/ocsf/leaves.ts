@@ -1,4 +1,4 @@
-/** How a profile says what an attribute or a number comes from: the words that the tables in `profiles/` are written in. */
+/** How a profile says what an attribute comes from: the words that the tables in `profiles/` are written in. */
 
 import { HOST, type Member, SOURCE, SOURCETYPE } from "../json/spans.ts";
 import type { GrowingBytes } from "../template.ts";
@@ -12,39 +12,19 @@ import {
   putText,
 } from "./put.ts";
 import { isEmail, isHash, isHostname, isIp, isMac } from "./shapes.ts";
-import { memberId, type Source } from "./source.ts";
+import { type Choice, type Condition, idsOf, SHORT } from "./choices.ts";
+import type { Source } from "./source.ts";
 import { NO_TIME, readTime } from "./time.ts";
 
-const QUOTE = 0x22, BACKSLASH = 0x5c, SLASH = 0x2f;
-const LF = 0x0a, CR = 0x0d;
-const LOWER_N = 0x6e, LOWER_R = 0x72;
-
-/** Longest text that tables and patterns look at. */
-const SHORT = 320;
-
-/** Longest part of a message that stands outside of the original. */
-const LINE = 1024;
+const QUOTE = 0x22;
 
 const encoder = new TextEncoder();
 
 /** Writes an attribute's JSON value. @returns whether it did; false leaves the attribute out */
 export type Leaf = (source: Source, into: GrowingBytes) => boolean;
 
-/** An id that the event says, or `NO_CHOICE`. */
-export type Choice = (source: Source) => number;
-
-/** The event says nothing about it. */
-export const NO_CHOICE = -1;
-
-/** Whether an event is a profile's. */
-export type Condition = (source: Source) => boolean;
-
-function idsOf(paths: readonly string[]): Int32Array {
-  return Int32Array.from(paths, memberId);
-}
-
 /** Writes what was found as a JSON string. */
-function putFound(
+export function putFound(
   source: Source,
   from: number,
   to: number,
@@ -68,64 +48,6 @@ export function text(...paths: readonly string[]): Leaf {
   return (source, into) => {
     if (!source.find(ids)) return false;
     putFound(source, source.from, source.to, into);
-    return true;
-  };
-}
-
-/** As `text`, up to the first line break, and no more than 1,024 bytes of it. */
-export function firstLine(...paths: readonly string[]): Leaf {
-  const ids = idsOf(paths);
-  return (source, into) => {
-    if (!source.find(ids)) return false;
-    const { bytes, from, to } = source;
-    let end = from;
-    while (end < to && end < from + LINE) {
-      const byte = bytes[end] as number;
-      if (byte === LF || byte === CR) break;
-      if (byte !== BACKSLASH || source.isText) {
-        end++;
-        continue;
-      }
-      const next = bytes[end + 1];
-      if (next === LOWER_N || next === LOWER_R) break;
-      // A whole escape; of a pair of surrogates both.
-      end += next === 0x75 ? 6 : 2;
-      if (next === 0x75 && isHighSurrogate(bytes, end - 6)) end += 6;
-    }
-    if (end > to) return false;
-    // Not within a character.
-    while (end < to && end > from && (bytes[end] as number) >> 6 === 2) end--;
-    if (end === from) return false;
-    putFound(source, from, end, into);
-    return true;
-  };
-}
-
-/** Whether the \uXXXX at `at` is the first half of a pair whose second half follows. */
-function isHighSurrogate(bytes: Uint8Array, at: number): boolean {
-  const high = bytes[at + 2], low = bytes[at + 3];
-  return (high === 0x64 || high === 0x44) &&
-    (low === 0x38 || low === 0x39 ||
-      low !== undefined && ((low | 0x20) === 0x61 || (low | 0x20) === 0x62)) &&
-    bytes[at + 6] === BACKSLASH && bytes[at + 7] === 0x75;
-}
-
-/** As `text`, behind the last `/` or `\`: a file's name. */
-export function baseName(...paths: readonly string[]): Leaf {
-  const ids = idsOf(paths);
-  return (source, into) => {
-    if (!source.find(ids)) return false;
-    const { bytes, from, to } = source;
-    let start = from;
-    for (let i = from; i < to; i++) {
-      if (bytes[i] === SLASH) start = i + 1;
-      else if (bytes[i] === BACKSLASH) {
-        if (source.isText) start = i + 1;
-        else if (bytes[++i] === BACKSLASH) start = i + 1;
-      }
-    }
-    if (start >= to) return false;
-    putFound(source, start, to, into);
     return true;
   };
 }
@@ -323,131 +245,3 @@ function envelope(which: Member): Leaf {
 export const envelopeHost: Leaf = envelope(HOST);
 export const envelopeSource: Leaf = envelope(SOURCE);
 export const envelopeSourcetype: Leaf = envelope(SOURCETYPE);
-
-/** Always this id. */
-export function always(id: number): Choice {
-  return () => id;
-}
-
-/** Ids by what the first of these members says. */
-export function choose(
-  paths: string | readonly string[],
-  table: Readonly<Record<string, number>>,
-  otherwise = NO_CHOICE,
-): Choice {
-  const ids = idsOf(typeof paths === "string" ? [paths] : paths);
-  const map = new Map(Object.entries(table));
-  return (source) => {
-    if (!source.find(ids) || source.to - source.from > SHORT) return otherwise;
-    return map.get(source.latin()) ?? otherwise;
-  };
-}
-
-/** As `choose`, whatever the case of the letters; the table is written in lower case. */
-export function chooseWord(
-  paths: string | readonly string[],
-  table: Readonly<Record<string, number>>,
-  otherwise = NO_CHOICE,
-): Choice {
-  const ids = idsOf(typeof paths === "string" ? [paths] : paths);
-  const map = new Map(Object.entries(table));
-  return (source) => {
-    if (!source.find(ids) || source.to - source.from > SHORT) return otherwise;
-    return map.get(source.latin().toLowerCase()) ?? otherwise;
-  };
-}
-
-/** Ids by how the member begins; the first that fits. */
-export function chooseByStart(
-  path: string,
-  table: Readonly<Record<string, number>>,
-  otherwise = NO_CHOICE,
-): Choice {
-  const ids = idsOf([path]), rows = Object.entries(table);
-  return (source) => {
-    if (!source.find(ids) || source.to - source.from > SHORT) return otherwise;
-    const found = source.latin();
-    return rows.find(([start]) => found.startsWith(start))?.[1] ?? otherwise;
-  };
-}
-
-/** Ids by the word behind the last dot, up to its first `_`; the first that fits. */
-export function chooseByVerb(
-  path: string,
-  table: Readonly<Record<string, number>>,
-  otherwise = NO_CHOICE,
-): Choice {
-  const ids = idsOf([path]), map = new Map(Object.entries(table));
-  return (source) => {
-    if (!source.find(ids) || source.to - source.from > SHORT) return otherwise;
-    const found = source.latin();
-    const verb = found.slice(found.lastIndexOf(".") + 1);
-    return map.get(verb) ?? map.get(verb.split("_", 1)[0] ?? "") ?? otherwise;
-  };
-}
-
-/** One id where the member says something, another where it does not. */
-export function ifSaid(path: string, said: number, unsaid: number): Choice {
-  const ids = idsOf([path]);
-  return (source) => source.find(ids) ? said : unsaid;
-}
-
-/** The first choice that has an id. */
-export function firstOf(...choices: readonly Choice[]): Choice {
-  return (source) => {
-    for (const choice of choices) {
-      const id = choice(source);
-      if (id !== NO_CHOICE) return id;
-    }
-    return NO_CHOICE;
-  };
-}
-
-/** The event has these members, whatever they hold. */
-export function has(...paths: readonly string[]): Condition {
-  const ids = idsOf(paths);
-  return (source) => ids.every((id) => source.has(id));
-}
-
-/** One of these members is an address. */
-export function isAddress(...paths: readonly string[]): Condition {
-  const each = paths.map((path) => idsOf([path]));
-  return (source) =>
-    each.some((ids) =>
-      source.find(ids) && isIp(source.bytes, source.from, source.to)
-    );
-}
-
-/** These members say something: no objects, no empty strings. */
-export function says(...paths: readonly string[]): Condition {
-  const each = paths.map((path) => idsOf([path]));
-  return (source) => each.every((ids) => source.find(ids));
-}
-
-/** One of these members says one of these words. */
-export function is(
-  paths: string | readonly string[],
-  ...words: readonly string[]
-): Condition {
-  const ids = idsOf(typeof paths === "string" ? [paths] : paths);
-  return (source) =>
-    source.find(ids) && words.some((each) => source.says(each));
-}
-
-/** The member begins so. */
-export function begins(
-  path: string,
-  ...starts: readonly string[]
-): Condition {
-  const ids = idsOf([path]);
-  return (source) => {
-    if (!source.find(ids) || source.to - source.from > SHORT) return false;
-    const found = source.latin();
-    return starts.some((start) => found.startsWith(start));
-  };
-}
-
-/** One of the conditions holds. */
-export function oneOf(...conditions: readonly Condition[]): Condition {
-  return (source) => conditions.some((condition) => condition(source));
-}

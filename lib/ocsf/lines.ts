@@ -3,12 +3,20 @@
 import { memberId, type Source } from "./source.ts";
 
 const SPACE = 0x20, QUOTE = 0x22, COMMA = 0x2c, COLON = 0x3a, LESS = 0x3c;
+const TAB = 0x09, EQUALS = 0x3d;
 const PERCENT = 0x25, HYPHEN = 0x2d;
 const GREATER = 0x3e, LEFT_BRACKET = 0x5b, BACKSLASH = 0x5c, PIPE = 0x7c;
 
 /** How far into a line a CEF or LEEF header may begin: behind the syslog header. */
 const HEADER_WITHIN = 512;
 
+/** How far behind a CEF header its time is looked for. */
+const TIME_WITHIN = 4096;
+
+/** `rt=` */
+const RT = [0x72, 0x74, 0x3d];
+
+const CEF_TIME = memberId("cef.rt");
 const WHOLE = memberId("text");
 const PRI = memberId("syslog.pri");
 const SYSLOG_TIME = memberId("syslog.time");
@@ -201,6 +209,27 @@ function readPipes(source: Source, body: number): void {
     if (end >= bytes.length) return;
     source.column(id, at, end);
     at = end + 1;
+  }
+  readReceiptTime(source, at);
+}
+
+/** CEF's `rt`: milliseconds, or `Mar 23 2017 16:34:07`. */
+function readReceiptTime(source: Source, from: number): void {
+  const { bytes } = source;
+  const last = Math.min(bytes.length, from + TIME_WITHIN) - RT.length;
+  for (let at = from; at < last; at++) {
+    if (bytes[at] !== RT[0] || bytes[at + 1] !== RT[1]) continue;
+    if (bytes[at + 2] !== EQUALS) continue;
+    const before = bytes[at - 1];
+    if (before !== SPACE && before !== PIPE && before !== TAB) continue;
+    const start = at + RT.length;
+    let end = wordEnd(bytes, start);
+    // A date's four words.
+    for (let word = 1; word < 4 && !isDigit(bytes[start]); word++) {
+      end = wordEnd(bytes, end + 1);
+    }
+    source.column(CEF_TIME, start, end);
+    return;
   }
 }
 

@@ -79,21 +79,25 @@ function readText(text: Uint8Array): void {
   readLine(source);
 }
 
+/** The time that the event itself says, and where it stands in `source.bytes`. */
+let ownTime = NO_TIME, ownFrom = 0, ownTo = 0;
+
 const surroundings: Surroundings = {
   before(_source, profile, into) {
     const { view } = source;
+    readOwnTime(profile);
     let time = envelopeTime(view);
-    if (time === NO_TIME) time = ownTime(profile);
+    if (time === NO_TIME) time = ownTime;
     putAscii(',"time":', into);
     putInteger(time === NO_TIME ? view.receivedAt : time, into);
   },
-  after(_source, profile, into) {
+  after(_source, into) {
     const { view } = source;
     putAscii(',"uid":"', into);
     putAscii(view.id, into);
     putAscii('","logged_time":', into);
     putInteger(view.receivedAt, into);
-    putOriginalTime(profile, into);
+    putOriginalTime(into);
     putAscii("}", into);
     putEnrichments(view.bytes, view.start(FIELDS), view.end(FIELDS), into);
     putOriginal(view, into);
@@ -109,22 +113,23 @@ function envelopeTime(view: EventView): number {
   return readTime(view.bytes, start + quotes, end - quotes);
 }
 
-/** The time that the event itself says; `source` has found it then. */
-function ownTime(profile: CompiledProfile): number {
+function readOwnTime(profile: CompiledProfile): void {
   for (const ids of profile.time) {
     if (!source.find(ids)) continue;
-    const time = readTime(source.bytes, source.from, source.to);
-    if (time >= EARLIEST_OWN) return time;
+    ownTime = readTime(source.bytes, source.from, source.to);
+    ownFrom = source.from;
+    ownTo = source.to;
+    if (ownTime >= EARLIEST_OWN) return;
   }
-  return NO_TIME;
+  ownTime = NO_TIME;
 }
 
-function putOriginalTime(profile: CompiledProfile, into: GrowingBytes): void {
+function putOriginalTime(into: GrowingBytes): void {
   const { view } = source, start = view.start(TIME), end = view.end(TIME);
-  if (ownTime(profile) !== NO_TIME) {
-    if (source.to - source.from > TIME_TEXT) return;
+  if (ownTime !== NO_TIME) {
+    if (ownTo - ownFrom > TIME_TEXT) return;
     putAscii(',"original_time":', into);
-    putText(source.bytes, source.from, source.to, into);
+    putText(source.bytes, ownFrom, ownTo, into);
   } else if (end > start && end - start <= TIME_TEXT) {
     putAscii(',"original_time":', into);
     putAsString(view.bytes, start, end, into);

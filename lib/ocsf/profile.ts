@@ -6,14 +6,12 @@ import {
   categoryOfClass,
   severityCaption,
 } from "./captions.ts";
+import { type Choice, type Condition, NO_CHOICE } from "./choices.ts";
 import {
-  type Choice,
-  type Condition,
   either,
   envelopeHost,
   envelopeSource,
   type Leaf,
-  NO_CHOICE,
   text,
 } from "./leaves.ts";
 import { CLASSES, type Needs, OBJECT_NEEDS } from "./needs.ts";
@@ -144,7 +142,7 @@ export interface Surroundings {
   /** `,"time":…` and what else stands before the attributes. */
   before(source: Source, profile: CompiledProfile, into: GrowingBytes): void;
   /** The rest of `metadata`, its closing brace included, and the rest of the event. */
-  after(source: Source, profile: CompiledProfile, into: GrowingBytes): void;
+  after(source: Source, into: GrowingBytes): void;
 }
 
 export class CompiledProfile {
@@ -224,7 +222,7 @@ export class CompiledProfile {
     putAscii(',"metadata":{"version":"1.1.0"', into);
     this.#putProfiles(written, into);
     this.#metadata.write(source, into);
-    surroundings.after(source, this, into);
+    surroundings.after(source, into);
     return true;
   }
 

@@ -33,7 +33,8 @@ function digits(bytes: Uint8Array, at: number, count: number): number {
 
 /**
  * The time that the text at `start`…`end` says (without quotes): a number of seconds, milli-, micro- or nanoseconds by
- * its magnitude, or `2026-03-13T00:00:00.123Z` with `T` or a space, `-` or `/`, any fraction, a zone or none (UTC).
+ * its magnitude; `2026-03-13T00:00:00.123Z` with `T` or a space, `-` or `/`, any fraction, a zone or none (UTC); or
+ * `Mar 13 2026 00:00:00` (UTC).
  * @returns milliseconds, rounded down; `NO_TIME` where it is neither, or before 1970
  */
 export function readTime(
@@ -42,9 +43,41 @@ export function readTime(
   end: number,
 ): number {
   const separator = bytes[start + 4];
-  return end - start >= 19 && (separator === MINUS || separator === SLASH)
-    ? readDate(bytes, start, end)
-    : readEpoch(bytes, start, end);
+  if (end - start >= 19 && (separator === MINUS || separator === SLASH)) {
+    return readDate(bytes, start, end);
+  }
+  return isDigit(bytes[start])
+    ? readEpoch(bytes, start, end)
+    : readNamedMonth(bytes, start, end);
+}
+
+const NAMED_MONTH =
+  /^([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d{4}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,3})\d*)?$/;
+
+const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+function readNamedMonth(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  if (end - start < 19 || end - start > 32) return NO_TIME;
+  const found = NAMED_MONTH.exec(
+    String.fromCharCode(...bytes.subarray(start, end)),
+  );
+  if (found === null) return NO_TIME;
+  const [, name = "", day, year, hour, minute, second, part = ""] = found;
+  const month = MONTHS.indexOf(name);
+  const time = Date.UTC(
+    Number(year),
+    month / 3,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+    Number(part.padEnd(3, "0")),
+  );
+  return month >= 0 && month % 3 === 0 && time >= 0 ? time : NO_TIME;
 }
 
 function readEpoch(bytes: Uint8Array, start: number, end: number): number {

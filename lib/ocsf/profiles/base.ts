@@ -1,16 +1,9 @@
 /** Any event of which no profile is: a Base Event, with what is commonly called a time, a severity and a message. */
 
-import {
-  always,
-  choose,
-  either,
-  envelopeSource,
-  envelopeSourcetype,
-  firstLine,
-  firstOf,
-  text,
-} from "../leaves.ts";
+import { always, choose, firstOf } from "../choices.ts";
+import { either, envelopeSource, envelopeSourcetype, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
+import { firstLine } from "../text_parts.ts";
 import { severityWord, unknown } from "./words.ts";
 
 /** PRI is facility × 8 + severity; severities as `destinations.md` §12.3 has them, the other way round. */
@@ -53,6 +46,7 @@ const TIMES = [
   "event.time",
   "event.eventTime",
   "event.isotimestamp",
+  "cef.rt",
   "syslog.time",
 ];
 

@@ -2,22 +2,17 @@
 
 import {
   always,
-  baseName,
   choose,
   chooseByStart,
-  constant,
-  either,
-  firstLine,
   firstOf,
-  flag,
   has,
   ifSaid,
   is,
   says,
-  text,
-  unless,
-} from "../leaves.ts";
+} from "../choices.ts";
+import { constant, either, flag, text, unless } from "../leaves.ts";
 import type { Attributes, Profile } from "../profile.ts";
+import { baseName, firstLine } from "../text_parts.ts";
 import { caller, product, unknown, user } from "./words.ts";
 
 const identity = user({

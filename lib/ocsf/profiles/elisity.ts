@@ -4,18 +4,10 @@
  * the event is Network Activity, else a Base Event.
  */
 
-import {
-  always,
-  chooseWord,
-  chosen,
-  constant,
-  firstLine,
-  has,
-  is,
-  oneOf,
-  text,
-} from "../leaves.ts";
+import { always, chooseWord, has, is, oneOf } from "../choices.ts";
+import { chosen, constant, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
+import { firstLine } from "../text_parts.ts";
 import { endpoint, product, severityWord } from "./words.ts";
 
 const both = (name: string) => [name, `data.${name}`];

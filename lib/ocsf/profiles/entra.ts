@@ -1,21 +1,9 @@
 /** Microsoft Entra sign-ins, from diagnostic settings (`properties`) and from Graph. https://learn.microsoft.com/graph/api/resources/signin */
 
-import {
-  always,
-  captionOf,
-  choose,
-  chosen,
-  constant,
-  either,
-  firstLine,
-  firstOf,
-  flag,
-  has,
-  is,
-  oneOf,
-  text,
-} from "../leaves.ts";
+import { always, choose, firstOf, has, is, oneOf } from "../choices.ts";
+import { captionOf, chosen, constant, either, flag, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
+import { firstLine } from "../text_parts.ts";
 import {
   AUTH_PROTOCOLS,
   caller,

@@ -1,7 +1,9 @@
 /** Events of FalconPy's HEC client: a message with a time in the unit that it names (seed `falconpy-hec`). */
 
-import { always, firstLine, has, is, oneOf } from "../leaves.ts";
+import { always, has, is, oneOf } from "../choices.ts";
+
 import type { Profile } from "../profile.ts";
+import { firstLine } from "../text_parts.ts";
 import { product, severityWord } from "./words.ts";
 
 /** The event itself, or still in the envelope that its raw mode sends as a line. */

@@ -1,6 +1,7 @@
 /** GitHub's audit log, by API and by stream. https://docs.github.com/organizations/keeping-your-organization-secure/managing-security-settings-for-your-organization/audit-log-events-for-your-organization */
 
-import { chooseByVerb, either, has, oneOf, says, text } from "../leaves.ts";
+import { chooseByVerb, has, oneOf, says } from "../choices.ts";
+import { either, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
 import { caller, product, unknown } from "./words.ts";
 

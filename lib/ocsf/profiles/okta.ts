@@ -5,16 +5,13 @@ import {
   choose,
   chooseByStart,
   chooseByVerb,
-  constant,
-  either,
-  firstLine,
   has,
   is,
-  type Leaf,
   oneOf,
-  text,
-} from "../leaves.ts";
+} from "../choices.ts";
+import { constant, either, type Leaf, text } from "../leaves.ts";
 import type { Attributes, Profile } from "../profile.ts";
+import { firstLine } from "../text_parts.ts";
 import { caller, product, severityWord, user } from "./words.ts";
 
 const common = {

@@ -1,13 +1,10 @@
 /** Palo Alto Networks' firewall logs: CSV in a line of syslog. Columns in `lines.ts`. */
 
+import { always, choose, has, is } from "../choices.ts";
 import {
-  always,
-  choose,
   chosen,
   constant,
-  has,
   hostname,
-  is,
   long,
   secondsAsMilliseconds,
   text,

@@ -1,22 +1,19 @@
 /** Suricata's EVE. https://docs.suricata.io/en/latest/output/eve/eve-json-format.html */
 
+import { always, choose, has, is } from "../choices.ts";
 import {
-  always,
-  choose,
   chosen,
   constant,
-  firstLine,
-  has,
   hash,
   hostname,
   integer,
-  is,
   long,
   text,
   time,
   word,
 } from "../leaves.ts";
 import type { Attributes, Profile } from "../profile.ts";
+import { firstLine } from "../text_parts.ts";
 import { endpoint, product } from "./words.ts";
 
 const common = {

@@ -3,28 +3,22 @@
  * Winlogbeat does. https://learn.microsoft.com/windows/security/threat-protection/auditing/
  */
 
+import { always, choose, firstOf, has, is, oneOf } from "../choices.ts";
 import {
-  always,
-  baseName,
   captionOf,
-  choose,
   chosen,
   constant,
   either,
   envelopeHost,
-  firstLine,
-  firstOf,
-  has,
   hostname,
   integer,
   ip,
-  is,
   notIp,
-  oneOf,
   port,
   text,
 } from "../leaves.ts";
 import type { Attributes, Profile } from "../profile.ts";
+import { baseName, firstLine } from "../text_parts.ts";
 import { AUTH_PROTOCOLS, product, severityWord } from "./words.ts";
 
 /** A member of the event's data. */

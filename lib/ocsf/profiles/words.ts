@@ -1,14 +1,12 @@
 /** Tables and pieces that several profiles share. */
 
+import { type Choice, chooseWord, isAddress } from "../choices.ts";
 import {
-  type Choice,
-  chooseWord,
   constant,
   either,
   email,
   hostname,
   ip,
-  isAddress,
   type Leaf,
   notIp,
   port,

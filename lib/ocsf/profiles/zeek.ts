@@ -1,17 +1,7 @@
 /** Zeek's conn.log as JSON, with dotted names or, from Corelight's writers, with underscores. https://docs.zeek.org/en/master/logs/conn.html */
 
-import {
-  always,
-  choose,
-  constant,
-  has,
-  is,
-  long,
-  mac,
-  oneOf,
-  secondsAsMilliseconds,
-  text,
-} from "../leaves.ts";
+import { always, choose, has, is, oneOf } from "../choices.ts";
+import { constant, long, mac, secondsAsMilliseconds, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
 import { endpoint, product } from "./words.ts";
 

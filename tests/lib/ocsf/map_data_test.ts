@@ -223,7 +223,7 @@ needsTestData(
             const place = places[at % Math.max(1, places.length)];
             if (place === undefined) break;
             if (isRemoved) delete place[0][place[1]];
-            else place[0][place[1]] = value;
+            else place[0][place[1]] = structuredClone(value);
           }
           const text = JSON.stringify(event);
           check(judge, mapped(segmentOf([text])), text);

@@ -31,6 +31,8 @@ Deno.test("readTime() reads dates as sources write them", () => {
       ["2022-03-22T17:21:53+03:00", noon],
       ["2022-03-22T17:21:53+03", noon],
       ["2022-03-22 14:21:53 UTC", noon],
+      ["Mar 22 2022 14:21:53", noon],
+      ["Mar 22 2022 14:21:53.225", noon + 225],
       ["2016-12-31T23:59:60Z", Date.UTC(2017, 0, 1)],
     ] as const
   ) assert.equal(timeOf(text), time, text);
@@ -54,6 +56,7 @@ Deno.test("readTime() takes nothing else for a time", () => {
       "2022-03/22T14:21:53Z",
       "1969-12-31T23:59:59Z",
       "Mar 13 00:00:00",
+      "Arf 22 2022 14:21:53",
     ]
   ) assert.equal(timeOf(text), NO_TIME, text);
 });
