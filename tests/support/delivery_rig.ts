@@ -124,7 +124,7 @@ export interface RigOptions {
   readonly deadLetterPath?: string;
   readonly log?: ArrayLog;
   /** In place of the scripted one: a connector's own, speaking to a scripted server. */
-  readonly sink?: Sink;
+  readonly sink?: Sink | ((clock: ManualClock) => Sink);
 }
 
 export class Rig {
@@ -146,12 +146,13 @@ export class Rig {
       },
     };
     this.sink = new ScriptedSink(limits, options.inFlight);
+    const { sink = this.sink } = options;
     this.log = options.log ?? new ArrayLog();
     this.fleet = new Fleet({
       connectors: [{
         name: "soc",
         type: "scripted",
-        sink: options.sink ?? this.sink,
+        sink: typeof sink === "function" ? sink(this.clock) : sink,
       }],
       source: this.log,
       takeLease: (connector) => this.log.takeLease(connector),

@@ -64,7 +64,18 @@ export class ManualClock implements Clock {
 
   /** Resolves once at least `count` sleeps are under way. */
   async untilSleeping(count = 1): Promise<void> {
-    while (this.#sleepers.size < count) {
+    await this.#until(() => this.#sleepers.size >= count);
+  }
+
+  /** Resolves once a sleep is under way that is over within `ms` milliseconds. */
+  async untilDue(ms: number): Promise<void> {
+    await this.#until(() =>
+      [...this.#sleepers].some(({ due }) => due - this.#elapsed <= ms)
+    );
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
       await new Promise<void>((resolve) => {
         const watcher = () => {
           this.#watchers.delete(watcher);

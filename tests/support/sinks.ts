@@ -124,7 +124,8 @@ export function sinkEnvironment(
     readFile: (path) => Deno.readTextFileSync(path),
     ocsf: new OcsfReader({ map: mapEvent }).form,
     http: (target) => openHttp(target, { clock: systemClock }),
-    stream: (target) => openStream(target, { clock: systemClock }),
+    stream: (target) =>
+      openStream(target, { clock: given.clock ?? systemClock }),
     datagrams: (target) => openDatagrams(target, { clock: systemClock }),
     ...given,
   };
