@@ -1,9 +1,11 @@
 /** TLS over `node:tls`, for what native sockets cannot do; `tls.ts` decides when. Loaded on demand. */
 
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { tunnel } from "./proxy.ts";
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { TransportError } from "./transport_error.ts";
+import { texts } from "./transport_fault.ts";
 import { nodeWire, type Wire } from "./wire.ts";
 
 /** On, after this many idle milliseconds. */
@@ -17,29 +19,8 @@ export async function dialNodeTls(
   plan: DialPlan,
   signal: AbortSignal,
 ): Promise<Wire> {
-  const { connect, rootCertificates } = await import("node:tls");
-  const client = await checkedPair(plan);
-  const isChecked = plan.verify && plan.pin === undefined;
-  const name = plan.serverName ?? plan.host;
-  const under = plan.proxy === undefined
-    ? { host: plan.host, port: plan.port }
-    : { socket: await throughProxy(plan, plan.proxy, signal) };
-  const socket = connect({
-    ...under,
-    // SNI takes names only (RFC 6066 §3); an address is checked by `host`.
-    ...(isAddress(name) ? { host: name } : { servername: name }),
-    ...client,
-    ...(isChecked && plan.caCerts.length > 0
-      ? { ca: [...rootCertificates, ...plan.caCerts] }
-      : {}),
-    rejectUnauthorized: isChecked,
-    ...(plan.alpn.length > 0 ? { ALPNProtocols: [...plan.alpn] } : {}),
-    minVersion: "TLSv1.2",
-  });
-  socket.setNoDelay();
-  socket.setKeepAlive(...KEEP_ALIVE);
+  const socket = await openNodeTls(plan, signal);
   try {
-    await settled(socket, "secureConnect", signal);
     if (plan.pin !== undefined) {
       const seen = await sha256(socket.getPeerCertificate().raw);
       if (seen !== plan.pin) {
@@ -52,10 +33,75 @@ export async function dialNodeTls(
     if (socket.destroyed) throw new Error("connection closed");
     return nodeWire(socket);
   } catch (error) {
-    socket.on("error", () => {}); // what follows a failure that is already known
-    socket.destroy();
+    end(socket);
     throw error;
   }
+}
+
+/** What `node:tls` says of an issuer that it does not know. */
+const UNKNOWN_ISSUER = /UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)|SELF_SIGNED_CERT/;
+
+/**
+ * Connects and shakes hands; chain, date and name are judged where verification is on and there is no pin.
+ *
+ * The operator's authorities count beside the public ones. `ca` replaces those, and `rootCertificates`, which could be
+ * given beside, wants a permission that the relay is not started with (sys: ca): so a second handshake asks for them.
+ */
+export async function openNodeTls(
+  plan: DialPlan,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const isBundled = plan.verify && plan.pin === undefined &&
+    plan.caCerts.length > 0;
+  if (!isBundled) return await handshake(plan, undefined, signal);
+  try {
+    return await handshake(plan, plan.caCerts, signal);
+  } catch (first) {
+    if (signal.aborted || !UNKNOWN_ISSUER.test(texts(first))) throw first;
+    return await handshake(plan, undefined, signal).catch((second) => {
+      throw UNKNOWN_ISSUER.test(texts(second)) ? first : second;
+    });
+  }
+}
+
+/** @param ca the only authorities to trust; undefined: the public ones */
+async function handshake(
+  plan: DialPlan,
+  ca: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const { connect } = await import("node:tls");
+  const client = await checkedPair(plan);
+  const isChecked = plan.verify && plan.pin === undefined;
+  const name = plan.serverName ?? plan.host;
+  const under = plan.proxy === undefined
+    ? { host: plan.host, port: plan.port }
+    : { socket: await throughProxy(plan, plan.proxy, signal) };
+  const socket = connect({
+    ...under,
+    // SNI takes names only (RFC 6066 §3); an address is checked by `host`.
+    ...(isAddress(name) ? { host: name } : { servername: name }),
+    ...client,
+    ...(ca === undefined ? {} : { ca: [...ca] }),
+    rejectUnauthorized: isChecked,
+    ...(plan.alpn.length > 0 ? { ALPNProtocols: [...plan.alpn] } : {}),
+    minVersion: "TLSv1.2",
+  });
+  socket.setNoDelay();
+  socket.setKeepAlive(...KEEP_ALIVE);
+  try {
+    await settled(socket, "secureConnect", signal);
+    return socket;
+  } catch (error) {
+    end(socket);
+    throw error;
+  }
+}
+
+/** What follows a failure is known already. */
+function end(socket: Socket): void {
+  socket.on("error", () => {});
+  socket.destroy();
 }
 
 /** `node:tls` itself says "unsupported protocol" of another's key, and leaves the connection open. */
@@ -98,8 +144,7 @@ async function throughProxy(
     }
     return wire.release();
   } catch (error) {
-    socket.on("error", () => {});
-    socket.destroy();
+    end(socket);
     throw error;
   }
 }
