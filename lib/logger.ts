@@ -15,6 +15,7 @@ export type LogEvent =
   | "delivery.resumed"
   | "delivery.dead"
   | "delivery.expired"
+  | "books.difference"
   | "lease.taken"
   | "lease.lost"
   | "lease.handover"

@@ -18,6 +18,44 @@ export const PROBLEMS = {
     help:
       "Send it as Authorization: Bearer <token>. The relay prints one at its first start; HECATE_ADMIN_TOKEN sets one.",
   },
+  "invalid-fields": {
+    status: 422,
+    title: "Some of what was sent needs a change",
+    help:
+      "`errors` names each place by a pointer (#/filter/from; ?limit for the query) and says what it must be.",
+  },
+  "invalid-json": {
+    status: 400,
+    title: "The body is not JSON",
+    help: "The detail says where it stops being JSON.",
+  },
+  "count-changed": {
+    status: 409,
+    title: "There are more or fewer than expected",
+    help:
+      "Nothing was done. `expected` is the number that was sent, `found` what is there now: look again, then send that.",
+  },
+  "idempotency-key-reused": {
+    status: 422,
+    title: "This Idempotency-Key belongs to another request",
+    help:
+      "A key stands for one request and its body for 24 hours. Make a new one.",
+  },
+  "in-progress": {
+    status: 409,
+    title: "The same request is still being carried out",
+    help: "Ask again with the same Idempotency-Key: its answer is kept.",
+  },
+  "wrong-state": {
+    status: 409,
+    title: "Its state does not allow that",
+    help: "The detail names the state that it is in.",
+  },
+  "too-large": {
+    status: 413,
+    title: "The body is too large",
+    help: "Send it in parts.",
+  },
   "store-down": {
     status: 503,
     title: "The relay cannot keep events now",
@@ -41,6 +79,8 @@ export function problemJson(slug: ProblemSlug, about: {
   readonly detail: string;
   readonly instance: string;
   readonly requestId: string;
+  /** Members of this kind of problem: `errors`, `expected` and so on. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }): string {
   const { status, title } = PROBLEMS[slug];
   return JSON.stringify({
@@ -50,5 +90,6 @@ export function problemJson(slug: ProblemSlug, about: {
     detail: about.detail,
     instance: about.instance,
     request_id: about.requestId,
+    ...about.more,
   });
 }

@@ -6,12 +6,13 @@ import { addressOf } from "./address.ts";
 import { page } from "./page.ts";
 import type { AppVariables } from "./request_id.ts";
 
-/** The reply that a problem makes. */
+/** The reply that a problem makes. `more`: members of this kind of problem. */
 export function problem(
   c: Context<AppVariables>,
   slug: ProblemSlug,
   detail: string,
   headers: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, unknown>> = {},
 ): Response {
   const { origin, pathname } = addressOf(c.req.url);
   const text = problemJson(slug, {
@@ -19,6 +20,7 @@ export function problem(
     detail,
     instance: pathname,
     requestId: c.get("requestId"),
+    more,
   });
   return c.body(text, PROBLEMS[slug].status, {
     "Content-Type": "application/problem+json",

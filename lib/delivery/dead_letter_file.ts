@@ -5,9 +5,10 @@
  */
 
 import { dirname } from "node:path";
-import { EVENT, METADATA } from "../json/spans.ts";
-import { jsonStringBytes } from "../json/strings.ts";
+import { eventOnOneLine, oneLine } from "../json/one_line.ts";
+import { METADATA } from "../json/spans.ts";
 import type { EventView } from "../event.ts";
+import type { DeadRecord } from "../log/dead_letters.ts";
 import type { Logger } from "../logger.ts";
 
 /** What a record says beside the event. */
@@ -22,39 +23,69 @@ export interface DeadLetterNote {
   readonly attempts: number;
 }
 
-const NEWLINE = 0x0a, RETURN = 0x0d, SPACE = 0x20;
+const NEWLINE = 0x0a;
 
 const encoder = new TextEncoder();
-/** A byte order mark at the start of a line of text is part of it. */
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** One record as a line, its end included. The event's own bytes, save that line breaks between tokens become a space. */
 export function deadLetterLine(
   view: EventView,
   note: DeadLetterNote,
 ): Uint8Array<ArrayBuffer> {
-  const head = `{"timestamp":${
-    JSON.stringify(new Date(note.at).toISOString())
-  },"connector":${JSON.stringify(note.connector)},"error":${
-    JSON.stringify(note.error)
-  },"event":`;
-  const tail = `,"reason":${
-    JSON.stringify(note.reason)
-  },"attempts":${note.attempts},"envelope":`;
+  return lineOf({
+    ...note,
+    timestamp: new Date(note.at).toISOString(),
+    event: eventJson(view),
+    envelope: envelopeJson(view),
+    id: view.id,
+  });
+}
+
+/** The same of a record that is kept in the store: what an export holds, and an import takes. */
+export function recordLine(record: DeadRecord): Uint8Array<ArrayBuffer> {
+  const members = METADATA.flatMap(([name]) => {
+    const text = record.envelope[name];
+    return text === undefined
+      ? []
+      : [`"${name}":${decoder.decode(oneLine(encoder.encode(text)))}`];
+  });
+  return lineOf({
+    ...record,
+    event: eventOnOneLine(record.event, record.isRaw),
+    envelope: encoder.encode(`{${members.join(",")}}`),
+  });
+}
+
+const decoder = new TextDecoder();
+
+/** The keys in the seed's order, then ours. */
+function lineOf(
+  record: Omit<DeadLetterNote, "at"> & {
+    readonly timestamp: string;
+    readonly event: Uint8Array;
+    readonly envelope: Uint8Array;
+    readonly id: string;
+  },
+): Uint8Array<ArrayBuffer> {
+  const { timestamp, connector, error, reason, attempts, id } = record;
   return concat([
-    encoder.encode(head),
-    eventJson(view),
-    encoder.encode(tail),
-    envelopeJson(view),
-    encoder.encode(`,"id":${JSON.stringify(view.id)}}\n`),
+    encoder.encode(
+      `{"timestamp":${JSON.stringify(timestamp)},"connector":${
+        JSON.stringify(connector)
+      },"error":${JSON.stringify(error)},"event":`,
+    ),
+    record.event,
+    encoder.encode(
+      `,"reason":${JSON.stringify(reason)},"attempts":${attempts},"envelope":`,
+    ),
+    record.envelope,
+    encoder.encode(`,"id":${JSON.stringify(id)}}\n`),
   ]);
 }
 
 /** The event as one JSON value on one line: a line of text becomes a string. */
 export function eventJson(view: EventView): Uint8Array<ArrayBuffer> {
-  return view.isRaw
-    ? jsonStringBytes(decoder.decode(view.event))
-    : oneLine(view.bytes, view.start(EVENT), view.end(EVENT));
+  return eventOnOneLine(view.event, view.isRaw);
 }
 
 /** What the producer said about the event, as it came: the members that are there. */
@@ -70,22 +101,6 @@ export function envelopeJson(view: EventView): Uint8Array<ArrayBuffer> {
   }
   parts.push(encoder.encode("}"));
   return concat(parts);
-}
-
-/** A JSON value without line breaks. Inside strings JSON allows none, so each one stands between tokens. */
-function oneLine(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(end - start);
-  let length = 0;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at] ?? SPACE;
-    if (byte === RETURN && bytes[at + 1] === NEWLINE) continue;
-    out[length++] = byte === NEWLINE || byte === RETURN ? SPACE : byte;
-  }
-  return out.subarray(0, length);
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -11,6 +11,11 @@
  *     ["process", id]                    a process that shares the store's connectors: its name and beat
  *     ["dead", connector, id]            dead letter, by event id
  *     ["deadpart", connector, id, n]     its bytes, values of at most 65,536
+ *     ["deadat", connector, ms, id]      index of dead letters by death (20 digits): what lists show
+ *     ["deadend", connector, id]         what became of a dead letter that is none any more; 30 days
+ *     ["deadbooks", connector]           what happened to dead letters, as changes of the connector's books; rewritten
+ *                                        by every commit that changes one of its dead letters
+ *     ["idem", hash]                     answer to a request with an Idempotency-Key; 24 hours
  *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
  *     ["ballast", n]                     probe of a disk that was full; gone again at once
  *     ["ackids", token, channel]         where the ack ids end that are reserved, and the channel's last use
@@ -104,6 +109,90 @@ export function deadPartKey(
   n: number,
 ): Deno.KvKey {
   return ["deadpart", connector, id, n];
+}
+
+/** Digits of a time in a key: milliseconds since the Unix epoch in the order of their numbers. */
+const TIME_DIGITS = 20;
+
+function timePart(ms: number): string {
+  return String(ms).padStart(TIME_DIGITS, "0");
+}
+
+export function deadAtKey(
+  connector: string,
+  ms: number,
+  id: string,
+): Deno.KvKey {
+  return ["deadat", connector, timePart(ms), id];
+}
+
+/** The time of death in a key of the index. */
+export function timeOfDeadAt(key: Deno.KvKey): number {
+  return Number(key[2]);
+}
+
+/** A place in the index of one connector: before the first letter of that moment, or right behind one letter. */
+export interface DeadAtBound {
+  readonly ms: number;
+  readonly behind?: string;
+}
+
+/** The index of one connector between two places; undefined: from its beginning, to its end. */
+export function deadAtBetween(
+  connector: string,
+  from: DeadAtBound | undefined,
+  to: DeadAtBound | undefined,
+): Deno.KvListSelector {
+  const bound = ({ ms, behind }: DeadAtBound): Deno.KvKey =>
+    behind === undefined
+      ? ["deadat", connector, timePart(ms)]
+      : ["deadat", connector, timePart(ms), `${behind}\0`];
+  return {
+    start: from === undefined ? ["deadat", connector] : bound(from),
+    end: to === undefined ? ["deadat", `${connector}\0`] : bound(to),
+  };
+}
+
+/** The dead letters whose events lie in a segment or behind it. */
+export function deadFrom(
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  return {
+    start: ["dead", connector, segment],
+    end: ["dead", connector, BEHIND_ALL],
+  };
+}
+
+export function deadEndKey(connector: string, id: string): Deno.KvKey {
+  return ["deadend", connector, id];
+}
+
+export function deadEnds(
+  connector: string,
+  after: string,
+): Deno.KvListSelector {
+  return {
+    start: ["deadend", connector, `${after}\0`],
+    end: ["deadend", `${connector}\0`],
+  };
+}
+
+export function deadBooksKey(connector: string): Deno.KvKey {
+  return ["deadbooks", connector];
+}
+
+export function deadBooksAll(): Deno.KvListSelector {
+  return { prefix: ["deadbooks"] };
+}
+
+export function idempotencyKey(hash: string): Deno.KvKey {
+  return ["idem", hash];
+}
+
+/** Behind a hash; "": all. */
+export function idempotencyAfter(hash: string): Deno.KvListSelector {
+  return { start: ["idem", `${hash}\0`], end: ["idem", BEHIND_ALL] };
 }
 
 export function trimKey(): Deno.KvKey {
