@@ -137,6 +137,8 @@ class Link {
   #reading: Promise<void> | undefined;
   #ripening: Promise<void> | undefined;
   #wire: Wire | undefined;
+  /** Ends the wait for the write under way. */
+  #endWrite: (() => void) | undefined;
   /** Why it is no more. */
   #why: { readonly error: unknown } | undefined;
 
@@ -220,7 +222,10 @@ class Link {
       () => {}, // it was in time
     );
     try {
-      await writeAll(wire, bytes);
+      const { promise: lost, resolve } = Promise.withResolvers<void>();
+      // Deno 2.5 does not end a pending write when its connection is closed.
+      this.#endWrite = resolve;
+      await Promise.race([writeAll(wire, bytes), lost]);
     } catch (error) {
       // The reader may still hear why: an alert says more than a broken pipe.
       await Promise.race([
@@ -271,6 +276,7 @@ class Link {
     this.#onLost();
     this.#over.abort(OVER);
     this.#wire?.close();
+    this.#endWrite?.();
     for (const { reject } of this.#written.splice(0)) reject(error);
   }
 
