@@ -19,11 +19,7 @@ const PREFIX = "HECATE";
 const ELSEWHERE = ["HECATE_URL", "HECATE_TEST_DATA"];
 
 /** Names of the interface that this release does not act on yet. */
-const LATER = [
-  "HECATE_SECRET_KEY",
-  "HECATE_RETRY_ATTEMPTS",
-  "HECATE_RETRY_REPLAY",
-];
+const LATER = ["HECATE_SECRET_KEY"];
 
 /** What reading variables needs. */
 export interface EnvironmentParts {

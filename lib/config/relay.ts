@@ -82,6 +82,13 @@ export function relaySettings(
       "strict comes with a later release. Use patient, or leave it out.",
     );
   }
+  for (const key of ["retry_attempts", "retry_replay"] as const) {
+    if (source.origin(key) === undefined) continue;
+    source.warn(
+      key,
+      `${source.name(key)} comes with a later release and does nothing yet.`,
+    );
+  }
   for (const which of ["retry", "probe"] as const) {
     const initial = `${which}_initial` as const, max = `${which}_max` as const;
     if (input[initial] <= input[max]) continue;

@@ -239,7 +239,7 @@ Deno.test("config validate: exit 0 or 78, faults on stderr alone", async () => {
 Deno.test("config validate: warnings, --deny-warnings, --json, -q", async () => {
   const warned = await run("config validate odd.yaml");
   assert.equal(warned.code, 0);
-  assert.match(warned.err, /^warning: odd\.yaml:2:\d+: .*unencrypted/);
+  assert.match(warned.err, /^warning: odd\.yaml:2:\d+: .*unencrypted/m);
   const { code, out, err } = await run(
     "config validate odd.yaml --deny-warnings",
   );

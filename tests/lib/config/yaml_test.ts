@@ -212,6 +212,7 @@ Deno.test("readConfiguration(): a type by environment and by file gives both; th
         targets.push(target.url.host);
         return {
           send: () => Promise.reject(new Error("offline")),
+          async *way() {},
           [Symbol.asyncDispose]: () => Promise.resolve(),
         };
       },
@@ -272,6 +273,17 @@ Deno.test("readConfiguration(): variables that the file names are no half of a c
     })).join(),
     /^SPLUNK_HEC_URL: This is not an address/,
   );
+});
+
+Deno.test("readConfiguration() warns of what does nothing yet, wherever it is written", async () => {
+  const { warnings } = await goodYaml({
+    yaml: "retry: { attempts: 3 }\n",
+    env: { HECATE_RETRY_REPLAY: "yes" },
+  });
+  assert.deepEqual(warnings.toSorted(), [
+    "HECATE_RETRY_REPLAY comes with a later release and does nothing yet.",
+    "hecate.yaml:1:20: retry.attempts comes with a later release and does nothing yet.",
+  ]);
 });
 
 Deno.test("readConfiguration() follows anchors and aliases", async () => {
