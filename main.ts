@@ -18,8 +18,10 @@ import { openStream } from "./lib/delivery/stream.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
 import { platformToken } from "./lib/delivery/platform_token.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
+import { Acks } from "./lib/log/acks.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
+import { BooksExpiry } from "./lib/log/expiry.ts";
 import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
@@ -224,8 +226,15 @@ async function serve(parts: {
     },
   );
   const { tokens, adminHash } = await openCredentials(store, relay, tell);
+  const acks = new Acks(log, {
+    connectors: () =>
+      settings.connectors.filter(({ common, isFed }) => common.enabled && isFed)
+        .map(({ name }) => name),
+    expiry: new BooksExpiry(log, relay.expire),
+  });
   const app = createApp({
     log,
+    acks,
     tokens,
     adminHash,
     clock: systemClock,
@@ -255,6 +264,7 @@ async function serve(parts: {
   });
   open.app = app;
   opened.resolve(app);
+  acks.start();
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
@@ -271,7 +281,7 @@ async function serve(parts: {
       await fleet.stop();
       await Promise.race([closing, systemClock.sleep(500)]);
       app.close();
-      await log.close();
+      await Promise.all([acks.close(), log.close()]);
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };

@@ -10,6 +10,9 @@ import { createHash, timingSafeEqual } from "node:crypto";
 /** Whose dialect a producer is answered in: Splunk's or CrowdStrike's. */
 export type Face = "splunk" | "ngsiem";
 
+/** What an ack says: the events are committed here; or every connector has decided them. */
+export type AckLevel = "stored" | "delivered";
+
 /** What fills in for members that an event lacks. Plain text. */
 export interface TokenDefaults {
   readonly host?: string;
@@ -29,6 +32,8 @@ export interface IngestToken {
   /** `?token=` is allowed. */
   readonly query: boolean;
   readonly disabled: boolean;
+  /** Replies carry an ack id, which becomes true at this level; absent: no acks. */
+  readonly ack?: AckLevel;
   readonly defaults: TokenDefaults;
   /** Names that `index` may have; absent: any. */
   readonly indexes?: ReadonlySet<string>;
@@ -194,9 +199,7 @@ function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
   if (face !== undefined && face !== "splunk" && face !== "ngsiem") {
     fault("face is neither splunk nor ngsiem", "face");
   }
-  if ((members.get("ack") ?? false) !== false) {
-    fault("ack is not offered yet: leave it out or set it to false", "ack");
-  }
+  const ack = readAck(members.get("ack") ?? false, fault);
   const defaults: { -readonly [K in keyof TokenDefaults]: TokenDefaults[K] } =
     {};
   for (const key of ["host", "source", "sourcetype", "index"] as const) {
@@ -211,9 +214,19 @@ function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
     ...(face === "splunk" || face === "ngsiem" ? { face } : {}),
     query,
     disabled,
+    ...(ack === undefined ? {} : { ack }),
     defaults,
     ...(indexes === undefined ? {} : { indexes }),
   };
+}
+
+function readAck(value: unknown, fault: Fault): AckLevel | undefined {
+  if (value === true || value === "delivered") return "delivered";
+  if (value === "stored") return value;
+  if (value !== false) {
+    fault("ack is none of false, true, stored and delivered", "ack");
+  }
+  return undefined;
 }
 
 function readHash(

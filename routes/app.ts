@@ -2,6 +2,7 @@
 
 import { Hono } from "hono";
 import type { Clock } from "../lib/clock.ts";
+import type { Acks } from "../lib/log/acks.ts";
 import type { EventLog } from "../lib/log/log.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { IngestToken } from "../lib/tokens.ts";
@@ -21,6 +22,7 @@ const PATIENCE: BodyPatience = { idle: 60_000, total: 600_000 };
 
 export interface AppDeps {
   readonly log: EventLog;
+  readonly acks: Acks;
   readonly tokens: readonly IngestToken[];
   /** SHA-256 of the admin token (`hashToken`). Without it `/api` lets nobody in. */
   readonly adminHash?: Uint8Array;
@@ -56,10 +58,11 @@ export interface App {
 
 /** Puts the surfaces together. Everything that is not HEC answers problems as JSON (RFC 9457) and carries an id. */
 export function createApp(deps: AppDeps): App {
-  const { log, tokens, clock, logger, limits } = deps;
+  const { log, acks, tokens, clock, logger, limits } = deps;
   const { patience = PATIENCE, accepts = () => true } = deps;
   const hec = new HecIntake({
     log,
+    acks,
     tokens,
     clock,
     logger,

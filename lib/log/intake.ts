@@ -1,6 +1,7 @@
 /** What a request brings to the log, and what the log answers. */
 
 import type { SpanTable } from "../json/spans.ts";
+import type { AckClaim } from "./ack_ids.ts";
 
 /** The largest envelope (or raw line) that one commit holds with its index: 700 KiB. */
 export const MAX_EVENT_BYTES = 716_800;
@@ -27,6 +28,8 @@ export interface Intake {
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
   readonly defaults: Defaults;
+  /** The request's right to an ack id: every commit with its events says so. All slices of a request have the same. */
+  readonly ack?: AckClaim;
 }
 
 /** `count` events of one segment from `first` on. */

@@ -5,6 +5,7 @@
  * prefix of the intake.
  */
 
+import { ACK_VALUE_BYTES, type AckClaim, ackValue } from "./ack_ids.ts";
 import type { Codec } from "./codec.ts";
 import type { IdRun, Intake, Kept, Refusal } from "./intake.ts";
 import type { Lane } from "./lane.ts";
@@ -34,11 +35,27 @@ interface Share {
   readonly count: number;
 }
 
+/** A record that goes with the segment: what it holds of an acked request. */
+export interface AckSet {
+  readonly token: string;
+  readonly channel: string;
+  readonly id: number;
+  readonly value: Uint8Array;
+}
+
 /** A packed segment and whose events are in it. */
 export interface Packed {
   readonly sealed: Sealed;
   readonly shares: readonly Share[];
+  readonly acks: readonly AckSet[];
 }
+
+/**
+ * Ack records of one commit, and bytes of their keys: within KV's 1,000 mutations and 81,920 bytes of keys, beside a
+ * segment's own and a few cursors'. Their bytes go off what the segment may take.
+ */
+const MAX_ACKS = 500, MAX_ACK_KEY_BYTES = 60_000;
+const NO_ACKS: readonly AckSet[] = [];
 
 export class IntakeQueue {
   readonly #codec: Codec;
@@ -93,7 +110,17 @@ export class IntakeQueue {
       this.#codec,
     );
     const shares: Share[] = [];
+    let acks = 0, ackKeyBytes = 0;
     for (const ticket of open) {
+      const { ack } = ticket.intake;
+      if (ack !== undefined) {
+        acks++;
+        ackKeyBytes += ack.keyBytes;
+        if (
+          acks > MAX_ACKS || ackKeyBytes > MAX_ACK_KEY_BYTES ||
+          !builder.leave(2 * ack.keyBytes + ACK_VALUE_BYTES)
+        ) break;
+      }
       const first = builder.count;
       let count;
       try {
@@ -119,7 +146,11 @@ export class IntakeQueue {
       ticket.isBusy = true;
     }
     this.#tickets = this.#tickets.filter(({ row, intake }) => row < intake.to);
-    return { sealed: builder.finish(), shares };
+    return {
+      sealed: builder.finish(),
+      shares,
+      acks: acks === 0 ? NO_ACKS : ackSets(shares),
+    };
   }
 
   /** The segment is durable. */
@@ -172,4 +203,17 @@ export class IntakeQueue {
     const at = this.#tickets.indexOf(ticket);
     if (at >= 0) this.#tickets.splice(at, 1);
   }
+}
+
+/** The records of a commit. An id is fixed here, when its first commit is made. */
+function ackSets(shares: readonly Share[]): AckSet[] {
+  const sets: AckSet[] = [];
+  for (const { ticket: { intake }, first, count } of shares) {
+    const claim: AckClaim | undefined = intake.ack;
+    if (claim === undefined) continue;
+    const { token, channel } = claim;
+    const value = ackValue({ first, count, at: intake.receivedAt });
+    sets.push({ token, channel, id: claim.take(), value });
+  }
+  return sets;
 }

@@ -75,6 +75,8 @@ export class SegmentBuilder {
   #blob: Uint8Array<ArrayBuffer>;
   #words: Uint32Array;
   #at: number;
+  /** What the blob may come to. */
+  #limit = MAX_BLOB_BYTES;
   #count = 0;
   #runBytes = 0;
   #receivedAt = 0;
@@ -106,6 +108,14 @@ export class SegmentBuilder {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Leaves so many bytes of the commit to what goes beside the blob. False: they are taken. */
+  leave(bytes: number): boolean {
+    const limit = this.#limit - bytes;
+    if (this.#at + this.#runBytes + this.#index.length > limit) return false;
+    this.#limit = limit;
+    return true;
   }
 
   /** Takes events from row `from` on and says how many; fewer than asked: the blob is full. */
@@ -201,7 +211,7 @@ export class SegmentBuilder {
   /** Is there room when the payload ends at `at`, with one more row and every run? */
   #fits(at: number): boolean {
     const used = at + this.#runBytes + this.#index.length + MAX_ROW_BYTES;
-    if (used > MAX_BLOB_BYTES) return false;
+    if (used > this.#limit) return false;
     if (at > this.#blob.length) this.#growBlob(at);
     return true;
   }

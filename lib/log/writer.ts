@@ -10,7 +10,7 @@ import type { Segment } from "../event.ts";
 import type { Intake, Kept, Refusal } from "./intake.ts";
 import { bestCodec } from "./codec.ts";
 import { IntakeQueue, type Packed } from "./intake_queue.ts";
-import { logKey, partKey } from "./keys.ts";
+import { ackKey, logKey, partKey } from "./keys.ts";
 import {
   isDiskFull,
   type Kv,
@@ -19,7 +19,6 @@ import {
   messageOf,
 } from "./kv.ts";
 import type { Committed, Lane } from "./lane.ts";
-import type { Sealed } from "./segment_builder.ts";
 import { addSettle, type Settle, settleAlone } from "./settle.ts";
 import type { Store } from "./store.ts";
 
@@ -175,9 +174,10 @@ export class Writer {
 
   async #commit(
     lane: Lane,
-    { sealed, shares }: Packed,
+    packed: Packed,
     riding: readonly Rider[],
   ): Promise<void> {
+    const { sealed, shares } = packed;
     const id = lane.nextId();
     let riders = riding;
     let result: Committed;
@@ -191,7 +191,7 @@ export class Writer {
         },
         count: sealed.count,
         rides: riders.length > 0,
-        add: (operation, kv) => addAll(operation, kv, sealed, riders),
+        add: (operation, kv) => addAll(operation, kv, packed, riders),
         onStuck: () => {
           // Producers are answered; the lane goes on finding out.
           this.#stuck.add(lane);
@@ -254,13 +254,16 @@ export class Writer {
 function addAll(
   operation: Deno.AtomicOperation,
   kv: Kv,
-  { blob }: Sealed,
+  { sealed: { blob }, acks }: Packed,
   riders: readonly Rider[],
 ): void {
   const vs = kv.commitVersionstamp();
   for (let n = 0, at = 0; at < blob.length; n++, at += MAX_VALUE_BYTES) {
     const value = blob.subarray(at, at + MAX_VALUE_BYTES);
     operation.set(n === 0 ? logKey(vs) : partKey(n, vs), value);
+  }
+  for (const { token, channel, id, value } of acks) {
+    operation.set(ackKey(token, channel, id, vs), value);
   }
   for (const { settle } of riders) {
     addSettle(operation, settle, { isExclusive: true });

@@ -14,7 +14,10 @@ import {
   type Slices,
 } from "../../lib/format/hec_slices.ts";
 import { ROW, SpanTable } from "../../lib/json/spans.ts";
+import type { AckClaim } from "../../lib/log/ack_ids.ts";
+import type { Acks } from "../../lib/log/acks.ts";
 import type { Intake, Kept } from "../../lib/log/intake.ts";
+import { messageOf } from "../../lib/log/kv.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Face, IngestToken } from "../../lib/tokens.ts";
@@ -31,6 +34,7 @@ import {
   refuseBody,
   respond,
 } from "./hec_answer.ts";
+import { ackReply, readAskedIds, readChannel } from "./hec_ack.ts";
 import type { HecRoute } from "./hec_route.ts";
 import { Refusals } from "./refusals.ts";
 import { UnknownMembers } from "./unknown_members.ts";
@@ -38,6 +42,8 @@ import { UnknownMembers } from "./unknown_members.ts";
 const POSTED = "POST,OPTIONS", LOOKED_AT = "GET,HEAD,OPTIONS";
 /** Span tables kept for the next requests, and the largest that is: 576 KiB. */
 const MAX_TABLES = 64, MAX_TABLE_ROWS = 8_192;
+/** Seconds after which to ask for acks again that could not be read. */
+const RETRY_POLL = "5";
 const NO_DATA: Judgement = { good: 0, code: 5, unknown: 0 };
 
 /** Sizes in bytes. */
@@ -46,8 +52,22 @@ export interface HecLimits extends BodyLimits {
   readonly maxEvent: number;
 }
 
+/** A producer that was let in. */
+interface Admitted {
+  readonly token: IngestToken;
+  readonly face: Face;
+}
+
+/** What was judged and kept of a body; crowded: nothing, because there are too many ack channels. */
+interface Keeping {
+  readonly judged: Judgement;
+  readonly kept: Kept | "crowded" | undefined;
+  readonly ackId?: number | undefined;
+}
+
 export interface HecDeps {
   readonly log: EventLog;
+  readonly acks: Acks;
   readonly tokens: readonly IngestToken[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -111,12 +131,14 @@ export class HecIntake {
         parameters?.get("token") ?? null,
       );
       producer = entry.token?.name ?? producer;
-      const answer: Answer = "code" in entry
+      const answer: Answer | Response = "code" in entry
         ? { code: entry.code }
         : endpoint === "ack"
-        ? { code: 14 }
+        ? await this.#poll(request, entry, parameters)
         : await this.#take(request, endpoint, entry, parameters);
-      return this.#reply(producer, answer);
+      return answer instanceof Response
+        ? answer
+        : this.#reply(producer, answer);
     } catch (error) {
       this.#deps.logger.log("error", "bug", "an HEC request failed", {
         producer,
@@ -141,12 +163,48 @@ export class HecIntake {
     return new Response(body, { status, headers: JSON_TYPE });
   }
 
+  /** Which of the asked ack ids are true. */
+  async #poll(
+    request: Request,
+    { token, face }: Admitted,
+    parameters: URLSearchParams | undefined,
+  ): Promise<Answer | Response> {
+    if (token.ack === undefined) return { code: 14 };
+    const channel = readChannel(request, parameters);
+    if (typeof channel === "number") return { code: channel };
+    const body = await this.#bodies.read(request);
+    if (!("held" in body)) return refuseBody(body.kind, face);
+    try {
+      if (body.kind !== "whole") {
+        return answerFor(body, NO_DATA, undefined);
+      }
+      const asked = readAskedIds(body.bytes);
+      if (typeof asked === "number") return { code: asked };
+      const at = { token: token.name, channel };
+      return ackReply(
+        asked,
+        await this.#deps.acks.poll(at, token.ack, asked.values()),
+      );
+    } catch (error) {
+      this.#deps.logger.log("warn", "store.slow", "Acks could not be read", {
+        error: messageOf(error),
+      });
+      return busy(RETRY_POLL);
+    } finally {
+      this.#bodies.release(body);
+    }
+  }
+
   async #take(
     request: Request,
     endpoint: "event" | "raw",
-    entry: { readonly token: IngestToken; readonly face: Face },
+    entry: Admitted,
     parameters: URLSearchParams | undefined,
   ): Promise<Answer> {
+    const channel = entry.token.ack === undefined
+      ? undefined
+      : readChannel(request, parameters);
+    if (typeof channel === "number") return { code: channel };
     // Before the body: what cannot be kept need not be read.
     if (this.#deps.log.full || !this.#deps.accepts()) return busy();
     const defaults = readDefaults(endpoint, entry.token, parameters);
@@ -166,23 +224,59 @@ export class HecIntake {
           ...(index === undefined ? {} : { index }),
         })
         : new LineSlices(bytes, { maxEvent, isCut: body.kind !== "whole" });
-      const { judged, kept } = await this.#keep(slices, {
+      const { judged, kept, ackId } = await this.#keep(slices, {
         bytes,
         producer: entry.token.name,
         receivedAt: this.#deps.clock.now(),
         defaults,
-      });
-      return answerFor(body, judged, kept);
+      }, channel);
+      const answer = kept === "crowded"
+        ? { code: 27 as const }
+        : answerFor(body, judged, kept);
+      return ackId === undefined ? answer : { ...answer, ackId };
     } finally {
       this.#bodies.release(body);
     }
   }
 
-  /** Keeps slice after slice, up to the first fault or refusal. */
+  /** Keeps slice after slice, up to the first fault or refusal. `channel`: the request wants an ack id. */
   async #keep(
     slices: Slices,
-    intake: Omit<Intake, "spans" | "from" | "to">,
-  ): Promise<{ readonly judged: Judgement; readonly kept: Kept | undefined }> {
+    intake: Omit<Intake, "spans" | "from" | "to" | "ack">,
+    channel: string | undefined,
+  ): Promise<Keeping> {
+    let claim: AckClaim | undefined, hasKept = false;
+    try {
+      const { judged, kept } = await this.#keepSlices(slices, async (rows) => {
+        if (channel !== undefined && claim === undefined) {
+          const claimed = await this.#deps.acks.claim(intake.producer, channel);
+          if (claimed === "crowded") return claimed;
+          if (typeof claimed === "string") {
+            return { kept: 0, ids: [], refusal: claimed };
+          }
+          claim = claimed;
+        }
+        const part = await this.#deps.log.append(
+          claim === undefined
+            ? { ...intake, ...rows }
+            : { ...intake, ...rows, ack: claim },
+        );
+        hasKept ||= part.kept > 0;
+        return part;
+      }, intake.producer);
+      return { judged, kept, ackId: hasKept ? claim?.id : undefined };
+    } finally {
+      claim?.close(hasKept);
+    }
+  }
+
+  async #keepSlices(
+    slices: Slices,
+    append: (
+      rows: Pick<Intake, "spans" | "from" | "to">,
+    ) => Promise<Kept | "crowded">,
+    producer: string,
+  ): Promise<Keeping> {
     const table = this.#tables.pop() ?? new SpanTable();
     this.#bodiesInWork++;
     try {
@@ -191,14 +285,11 @@ export class HecIntake {
         const before = kept?.kept ?? 0;
         const judged = slices.next(table, sliceLimits(this.#bodiesInWork));
         const { good, code, number, unknown } = judged;
-        if (unknown > 0) this.#unknown.note(intake.producer, unknown);
+        if (unknown > 0) this.#unknown.note(producer, unknown);
         if (good > 0) {
-          const part = await this.#deps.log.append({
-            ...intake,
-            spans: table,
-            from: 0,
-            to: good,
-          });
+          const part = await append({ spans: table, from: 0, to: good });
+          // Only the first can be: nothing is kept.
+          if (part === "crowded") return { judged, kept: part };
           kept = kept === undefined ? part : joined(kept, part);
         }
         if (code !== 0 || kept?.refusal !== undefined) {

@@ -21,6 +21,8 @@ export interface Answer {
   readonly status?: number;
   readonly text?: string;
   readonly kept?: Kept;
+  /** Of what was kept. */
+  readonly ackId?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -117,7 +119,7 @@ export function respond(answer: Answer): Response {
   }
   if (extra !== undefined) Object.assign(headers, extra);
   return new Response(
-    replyBody(answer.text ?? known.text, code, answer.number),
+    replyBody(answer.text ?? known.text, code, answer.number, answer.ackId),
     { status: answer.status ?? known.status, headers },
   );
 }

@@ -11,6 +11,8 @@ import {
   SOURCETYPE,
   TIME,
 } from "../../lib/json/spans.ts";
+import { Acks } from "../../lib/log/acks.ts";
+import { BooksExpiry } from "../../lib/log/expiry.ts";
 import { MAX_EVENT_BYTES } from "../../lib/log/intake.ts";
 import { type EventLog, openLog } from "../../lib/log/log.ts";
 import { openStore } from "../../lib/log/store.ts";
@@ -219,8 +221,13 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
     keepBytes: 2 ** 30,
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
+  const acks = new Acks(log, {
+    connectors: () => [],
+    expiry: new BooksExpiry(log, 0),
+  });
   const app = createApp({
     log,
+    acks,
     tokens,
     adminHash: hashToken(ADMIN_TOKEN),
     clock,
