@@ -1,6 +1,7 @@
 /**
  * The kinds of settings, each a zod schema from the text that people write to a checked value, with what forms,
  * documentation and error messages need to know about it. Sentences are those of the console's form.
+ * It is long because every kind stands here, once.
  */
 
 import { z } from "zod";
