@@ -82,8 +82,8 @@ const FILE_TEXT =
   fed, connectors of the environment included; who is not named gets nothing, owes nothing and counts nothing.
 - \`scope\` of a sink says which events it gets; all that is given must hold: \`min_severity\`, \`categories\`, \`classes\` (OCSF,
   by number or caption), \`tokens\` (producers' names), \`when\` (a CEL expression over \`event\`).
-- \`tokens\` is a list of maps: \`name\`, \`value\` (or \`sha256\`), \`face\`, \`query\`, \`disabled\`, \`host\`, \`source\`, \`sourcetype\`,
-  \`index\`, \`indexes\`.
+- \`tokens\` is a list of maps: \`name\`, \`value\` (or \`sha256\`), \`face\`, \`query\`, \`disabled\`,
+  \`ack\` (false, true, stored, delivered), \`host\`, \`source\`, \`sourcetype\`, \`index\`, \`indexes\`.
 - \`\${env:NAME}\` and \`\${file:PATH}\` stand for a variable's or a file's text, as a whole value or inside one (between { } and
   [ ] in quotes); \`$\${\` stands for the characters themselves. Variables that the file names make no connector unless all that
   a type needs are set.
