@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { eventOnOneLine, oneLine } from "../json/one_line.ts";
 import { METADATA } from "../json/spans.ts";
 import type { EventView } from "../event.ts";
-import type { DeadRecord } from "../log/dead_letters.ts";
+import type { DeadRecord } from "../log/dead_record.ts";
 import type { Logger } from "../logger.ts";
 
 /** What a record says beside the event. */

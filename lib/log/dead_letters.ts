@@ -1,56 +1,34 @@
 /**
- * Dead letters: `["dead", connector, event id]` is the record, `["deadpart", connector, event id, n]` the bytes.
+ * Dead letters of the live deliveries: written before the place whose books count them.
  *
- * Invariants: keyed by event id, so that writing one again changes nothing; written before the place whose books count
- * it, in as many commits as needed, parts before or with their record. Each commit checks the epoch. Bytes: the event
- * as it came, then the envelope members that are too long for the record.
+ * Invariants: keyed by event id; record and entry of the index are written and deleted in one commit, parts before or
+ * with them, in as many commits as needed, each of which checks the epoch. A letter counts once the place lies behind
+ * its event: what a crash left before that is dropped by whoever takes over, before anything is sent, so an event that
+ * is taken after all leaves no letter. No store of an earlier release exists: every record has its entry.
  */
 
-import type { DataReason } from "../connector.ts";
-import { EventView } from "../event.ts";
+import { EventView, type Position } from "../event.ts";
 import { METADATA } from "../json/spans.ts";
 import type { DeadLetter } from "./cursor.ts";
-import { deadKey, deadPartKey } from "./keys.ts";
+import { changeDead, DeadPlanRefused } from "./dead_books.ts";
 import {
-  fromValue,
-  isRecord,
-  MAX_GET,
-  MAX_VALUE_BYTES,
-  MAX_VALUES,
-  numberIn,
-  textIn,
-  toValue,
-} from "./kv.ts";
+  type DeadWrite,
+  type EnvelopeMember,
+  keysOf,
+  type NewDeadLetter,
+  sizeOf,
+  writesOf,
+} from "./dead_record.ts";
+import { deadFrom } from "./keys.ts";
+import { fromValue, MAX_VALUE_BYTES, MAX_VALUES, numberIn } from "./kv.ts";
 import type { Store } from "./store.ts";
 
-/** Members longer than this lie in the parts. */
-const INLINE_BYTES = 4_096;
 /** Bytes of values in one commit; the rest of the 819,200 is for keys. */
-const COMMIT_BYTES = MAX_VALUE_BYTES * (MAX_VALUES - 1);
+export const COMMIT_BYTES = MAX_VALUE_BYTES * (MAX_VALUES - 1);
 /** Writes of one commit: 200 keys of at most 150 bytes, counted twice, stay under 81,920. */
-const COMMIT_WRITES = 200;
-
-export type EnvelopeMember = (typeof METADATA)[number][0];
-
-/** A dead letter as read back. */
-export interface DeadRecord {
-  readonly id: string;
-  readonly connector: string;
-  /** When it was given up: RFC 3339, UTC. */
-  readonly timestamp: string;
-  readonly reason: DataReason;
-  readonly error: string;
-  readonly attempts: number;
-  /** The event is a line of text, not JSON. */
-  readonly isRaw: boolean;
-  readonly producer: string;
-  /** When the relay took it: milliseconds since the Unix epoch. */
-  readonly receivedAt: number;
-  /** Raw JSON text of what the envelope had. */
-  readonly envelope: Readonly<Partial<Record<EnvelopeMember, string>>>;
-  /** The event's bytes as they came. */
-  readonly event: Uint8Array;
-}
+export const COMMIT_WRITES = 200;
+/** Letters looked at together when a lease is taken. */
+const BATCH = 100;
 
 /** Refused because the epoch moved on: the lease is lost. */
 export class EpochLost extends Error {
@@ -62,159 +40,116 @@ export async function writeDeadLetters(
   store: Store,
   connector: string,
   letters: readonly DeadLetter[],
-  epoch: { readonly key: Deno.KvKey; readonly versionstamp: string },
+  epoch: Deno.AtomicCheck,
 ): Promise<void> {
-  let writes: (readonly [Deno.KvKey, Uint8Array])[] = [];
+  let writes: DeadWrite[] = [];
   let bytes = 0;
   const flush = async () => {
     if (writes.length === 0) return;
     const batch = writes;
     writes = [];
     bytes = 0;
-    const result = await store.call((kv) => {
-      const operation = kv.atomic().check(epoch);
-      for (const [key, value] of batch) operation.set(key, value);
-      return operation.commit();
-    });
-    if (!result.ok) throw new EpochLost("The lease is lost");
+    await fenced(store, connector, { sets: batch, checks: [epoch] });
   };
   const view = new EventView();
   for (const letter of letters) {
-    for (const write of writesOf(connector, letter, view)) {
+    const { parts, record } = writesOf(newLetter(connector, letter, view));
+    for (const group of [...parts.map((part) => [part]), record]) {
+      const size = sizeOf(group);
       if (
-        bytes + write[1].length > COMMIT_BYTES || writes.length >= COMMIT_WRITES
+        bytes + size > COMMIT_BYTES ||
+        writes.length + group.length > COMMIT_WRITES
       ) await flush();
-      writes.push(write);
-      bytes += write[1].length;
+      writes.push(...group);
+      bytes += size;
     }
   }
   await flush();
 }
 
-/** Parts first, the record last. */
-function* writesOf(
+/**
+ * Deletes the letters that no place counts: a crash came between them and the place. To be called when a lease was
+ * taken, before anything is sent. @throws {EpochLost}, or what the store throws.
+ */
+export async function dropUncounted(
+  store: Store,
+  connector: string,
+  place: Position,
+  epoch: Deno.AtomicCheck,
+): Promise<void> {
+  for (;;) {
+    const found = await store.call(async (kv) => {
+      const keys: Deno.KvKey[] = [];
+      let last: string | undefined;
+      const range = deadFrom(connector, place.segment);
+      for await (const { key, value } of kv.list(range, { batchSize: BATCH })) {
+        const id = String(key[2]), record = fromValue(value) ?? {};
+        if (isBehind(id, place)) continue;
+        last = id;
+        keys.push(...keysOf(connector, id, {
+          at: numberIn(record, "at"),
+          parts: numberIn(record, "parts"),
+        }));
+        if (keys.length > COMMIT_WRITES) break;
+      }
+      return { keys, last };
+    });
+    if (found.last === undefined) return;
+    await fenced(store, connector, { deletes: found.keys, checks: [epoch] });
+  }
+}
+
+async function fenced(store: Store, connector: string, change: {
+  readonly sets?: readonly DeadWrite[];
+  readonly deletes?: readonly Deno.KvKey[];
+  readonly checks: readonly Deno.AtomicCheck[];
+}): Promise<void> {
+  const plan = { deltas: {}, ...change, result: undefined };
+  try {
+    await changeDead(store, connector, () => Promise.resolve(plan));
+  } catch (error) {
+    if (!(error instanceof DeadPlanRefused)) throw error;
+    throw new EpochLost("The lease is lost");
+  }
+}
+
+/** The place of an event in this log by its id; undefined for ids that were made for imported letters. */
+export function positionOf(id: string): Position | undefined {
+  const found = /^([0-9a-f]{20})-(0|[1-9]\d{0,9})$/.exec(id);
+  const [, segment, index] = found ?? [];
+  return segment === undefined ? undefined : { segment, index: Number(index) };
+}
+
+/** Does a place lie behind the event? Then its letter counts. Ids that are no events' always do. */
+export function isBehind(id: string, place: Position): boolean {
+  const at = positionOf(id);
+  return at === undefined || at.segment < place.segment ||
+    (at.segment === place.segment && at.index < place.index);
+}
+
+function newLetter(
   connector: string,
   letter: DeadLetter,
   view: EventView,
-): Generator<readonly [Deno.KvKey, Uint8Array]> {
+): NewDeadLetter {
   view.at(letter.segment, letter.index);
-  const { id, event } = view;
-  const envelope: Record<string, string> = {};
-  const long: Record<string, number> = {};
-  const pieces = [event];
+  const envelope: Partial<Record<EnvelopeMember, Uint8Array>> = {};
   for (const [name, member] of METADATA) {
     const start = view.start(member), end = view.end(member);
-    if (end === start) continue;
-    const text = view.bytes.subarray(start, end);
-    if (text.length <= INLINE_BYTES) envelope[name] = decoder.decode(text);
-    else {
-      long[name] = text.length;
-      pieces.push(text);
-    }
-  }
-  const bytes = pieces.length === 1 ? event : concat(pieces);
-  let parts = 0;
-  for (let at = 0; at < bytes.length; at += MAX_VALUE_BYTES) {
-    yield [
-      deadPartKey(connector, id, parts++),
-      bytes.subarray(at, at + MAX_VALUE_BYTES),
-    ];
-  }
-  yield [
-    deadKey(connector, id),
-    toValue({
-      timestamp: new Date(letter.at).toISOString(),
-      connector,
-      error: letter.error,
-      reason: letter.reason,
-      attempts: letter.attempts,
-      raw: view.isRaw,
-      producer: view.run.producer,
-      receivedAt: view.receivedAt,
-      envelope,
-      size: event.length,
-      long,
-      parts,
-    }),
-  ];
-}
-
-/** One dead letter; undefined: there is none, or its parts are incomplete. @throws what the store throws. */
-export async function readDeadLetter(
-  store: Store,
-  connector: string,
-  id: string,
-): Promise<DeadRecord | undefined> {
-  const entry = await store.call((kv) => kv.get(deadKey(connector, id)));
-  const record = fromValue(entry.value);
-  if (record === undefined) return undefined;
-  const bytes = await readParts(
-    store,
-    connector,
-    id,
-    numberIn(record, "parts"),
-  );
-  if (bytes === undefined) return undefined;
-  const size = numberIn(record, "size");
-  const inline = isRecord(record["envelope"]) ? record["envelope"] : {};
-  const long = isRecord(record["long"]) ? record["long"] : {};
-  const envelope: Partial<Record<EnvelopeMember, string>> = {};
-  let at = size;
-  for (const [name] of METADATA) {
-    const length = numberIn(long, name);
-    const text = length > 0
-      ? decoder.decode(bytes.subarray(at, at + length))
-      : textIn(inline, name);
-    at += length;
-    if (text !== "") envelope[name] = text;
+    if (end > start) envelope[name] = view.bytes.subarray(start, end);
   }
   return {
-    id,
+    id: view.id,
     connector,
-    timestamp: textIn(record, "timestamp"),
-    // Written by this program from the closed list.
-    reason: textIn(record, "reason") as DataReason,
-    error: textIn(record, "error"),
-    attempts: numberIn(record, "attempts"),
-    isRaw: record["raw"] === true,
-    producer: textIn(record, "producer"),
-    receivedAt: numberIn(record, "receivedAt"),
+    at: letter.at,
+    timestamp: new Date(letter.at).toISOString(),
+    reason: letter.reason,
+    error: letter.error,
+    attempts: letter.attempts,
+    isRaw: view.isRaw,
+    producer: view.run.producer,
+    receivedAt: view.receivedAt,
     envelope,
-    event: bytes.subarray(0, size),
+    event: view.event,
   };
-}
-
-async function readParts(
-  store: Store,
-  connector: string,
-  id: string,
-  count: number,
-): Promise<Uint8Array | undefined> {
-  const pieces: Uint8Array[] = [];
-  for (let from = 0; from < count; from += MAX_GET) {
-    const keys = Array.from(
-      { length: Math.min(MAX_GET, count - from) },
-      (_, i) => deadPartKey(connector, id, from + i),
-    );
-    for (const entry of await store.call((kv) => kv.getMany(keys))) {
-      const value: unknown = entry.value;
-      if (!(value instanceof Uint8Array)) return undefined;
-      pieces.push(value);
-    }
-  }
-  return concat(pieces);
-}
-
-const decoder = new TextDecoder();
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(
-    pieces.reduce((sum, piece) => sum + piece.length, 0),
-  );
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

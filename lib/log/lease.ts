@@ -10,6 +10,7 @@
 
 import { beginPlace } from "./begin.ts";
 import type { Holding } from "./cursor.ts";
+import { dropUncounted } from "./dead_letters.ts";
 import { HeldLease, LEASE_MS, leaseValue } from "./holding.ts";
 import { epochKey, leaseKey } from "./keys.ts";
 import { fromValue, messageOf, numberIn, textIn, toValue } from "./kv.ts";
@@ -144,6 +145,11 @@ async function takeOver(
   });
   // Said and tried again with a pause, as when the store does not answer.
   if (cursor === undefined) throw new Error("The place's record is damaged");
+  // Before anything is sent: what the former holder wrote and did not count may be taken this time.
+  await dropUncounted(store, connector, cursor.place, {
+    key: epochAt,
+    versionstamp: version,
+  });
   const before = textIn(fromValue(lease.value) ?? {}, "holder");
   logger.log("info", "lease.taken", "The lease is ours", {
     connector,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Outcome } from "../../../lib/connector.ts";
 import { Fleet } from "../../../lib/delivery/fleet.ts";
 import { countsOf } from "../../../lib/log/books.ts";
-import { readDeadLetter } from "../../../lib/log/dead_letters.ts";
+import { readDeadLetter } from "../../../lib/log/dead_record.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog } from "../../../lib/log/log.ts";
 import { readBooks } from "../../../lib/log/places.ts";

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { countsOf } from "../../../lib/log/books.ts";
 import { advance, type Place } from "../../../lib/log/cursor.ts";
-import { readDeadLetter } from "../../../lib/log/dead_letters.ts";
+import { readDeadLetter } from "../../../lib/log/dead_record.ts";
 import { readHeads, totalsOf } from "../../../lib/log/heads.ts";
 import { cursorKey, deadKey } from "../../../lib/log/keys.ts";
 import { LEASE_MS, takeLease } from "../../../lib/log/lease.ts";

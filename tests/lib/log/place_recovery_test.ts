@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { advance } from "../../../lib/log/cursor.ts";
-import { readDeadLetter } from "../../../lib/log/dead_letters.ts";
+import { readDeadLetter } from "../../../lib/log/dead_record.ts";
 import { cursorKey } from "../../../lib/log/keys.ts";
 import { placeOf } from "../../../lib/log/places.ts";
 import { pass, until } from "../../support/drive.ts";
