@@ -1,6 +1,6 @@
 /** `GET /api/v1/status`: figures and connector states for people and monitors (interface §5). */
 
-import { countsOf } from "../log/books.ts";
+import { booksOf, type ConnectorBooks } from "../log/books.ts";
 import type { Place, PlaceState } from "../log/cursor.ts";
 import { readHolders } from "../log/holders.ts";
 import type { EventLog } from "../log/log.ts";
@@ -55,6 +55,8 @@ export interface ConnectorReport {
   readonly waiting: number;
   readonly waiting_bytes: number;
   readonly expired: number;
+  /** Of the books: 0, or there is a bug. */
+  readonly difference: number;
   readonly oldest_waiting: string | null;
   readonly last_success: string | null;
   readonly last_error:
@@ -80,7 +82,7 @@ export async function statusReport(parts: {
   readonly uptime: number;
 }): Promise<StatusReport> {
   const { log, connectors, keep, version, uptime } = parts;
-  const { places, heads } = await readBooks(log);
+  const records = await readBooks(log);
   const holders = await readHolders(log);
   const stats = await log.stats();
   return {
@@ -98,10 +100,14 @@ export async function statusReport(parts: {
     },
     connectors: (await Promise.all(connectors.map(async (connector) => {
       const { name, isFed } = connector;
-      const place = isFed ? places.get(name) : NOTHING;
+      const place = isFed ? records.places.get(name) : NOTHING;
       if (place === undefined) return [];
       const row = report(connector, place, {
-        heads: isFed ? heads : {},
+        books: booksOf(
+          place,
+          isFed ? records.heads : {},
+          records.deltas.get(name),
+        ),
         holder: holders.get(name) ?? null,
       });
       // Only its holder knows without looking.
@@ -120,11 +126,12 @@ function report(
   { name, type, oldestWaiting, isDisabled, warning }: ReportedConnector,
   place: Place,
   store: {
-    readonly heads: Parameters<typeof countsOf>[1];
+    readonly books: ConnectorBooks;
     readonly holder: string | null;
   },
 ): ConnectorReport {
-  const { accepted, waiting, waitingBytes } = countsOf(place, store.heads);
+  const { waitingBytes, ...books } = store.books;
+  const { waiting } = books;
   const error = place.lastError;
   return {
     name,
@@ -132,9 +139,7 @@ function report(
     state: isDisabled ? "disabled" : place.state,
     // One that was killed while it held a connector that is off now has no successor.
     holder: isDisabled ? null : store.holder,
-    accepted,
-    ...place.books,
-    waiting,
+    ...books,
     waiting_bytes: waitingBytes,
     oldest_waiting: waiting === 0 ? null : rfc3339(oldestWaiting),
     last_success: rfc3339(place.lastSuccess),

@@ -2,6 +2,7 @@
 
 import type { Heads } from "./books.ts";
 import type { Books, Place, PlaceError, PlaceState } from "./cursor.ts";
+import { type DeadDeltas, readDeadBooks } from "./dead_books.ts";
 import { type Head, lanesIn, newestOf, readHeads, totalsOf } from "./heads.ts";
 import { cursors } from "./keys.ts";
 import { fromValue, isRecord, numberIn, textIn, toValue } from "./kv.ts";
@@ -83,20 +84,28 @@ export function readPlaces(store: Store): Promise<Map<string, Place>> {
   });
 }
 
+/** All connectors' books as one snapshot. */
+export interface BookRecords {
+  readonly places: ReadonlyMap<string, Place>;
+  readonly heads: Heads;
+  /** What happened to dead letters; a connector that never had one is not there. */
+  readonly deltas: ReadonlyMap<string, DeadDeltas>;
+}
+
 /**
- * What status needs. Heads are read after the places, so that they count at least what the places have seen and the
- * books of every connector balance (`countsOf`). `settled`: places that this process has moved since (`EventLog`).
+ * What status needs, in the order that makes it one snapshot (`booksOf`): what happened to dead letters, then the
+ * places, then the heads, which count at least what the places have seen. `settled`: places that this process has moved
+ * since (`EventLog`).
  * @throws when the store does not answer.
  */
 export async function readBooks(log: {
   readonly store: Store;
   readonly settled: ReadonlyMap<string, Place>;
-}): Promise<
-  { readonly places: ReadonlyMap<string, Place>; readonly heads: Heads }
-> {
+}): Promise<BookRecords> {
+  const deltas = await readDeadBooks(log.store);
   const places = await readPlaces(log.store);
   for (const [connector, place] of log.settled) places.set(connector, place);
-  return { places, heads: totalsOf(await readHeads(log.store)) };
+  return { deltas, places, heads: totalsOf(await readHeads(log.store)) };
 }
 
 function numbersIn(value: unknown): Record<string, number> {
