@@ -15,6 +15,7 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
@@ -172,6 +173,18 @@ function judge(reply: HttpReply, now: number): Outcome {
   }
 }
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "The parser is chosen at the data connector; search #connector. The connector's page shows active only after a first event.",
+  cures: {
+    dns:
+      "Check URL key and region, or set NGSIEM_URL to the API URL as the console shows it.",
+  },
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** CrowdStrike NG-SIEM. */
@@ -182,6 +195,7 @@ export const crowdstrike: ConnectorType<CrowdstrikeSettings> = {
   limits: LIMITS,
   format: "native",
   settings: checked,
+  hints: HINTS,
   open(settings: CrowdstrikeSettings, context: ConnectorContext) {
     const url = ingestUrl(settings);
     const isRaw = url.pathname.endsWith("/raw");

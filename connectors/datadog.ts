@@ -18,6 +18,7 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
@@ -323,6 +324,12 @@ function keyCheck(url: URL, key: string, now: () => number): Check {
   };
 }
 
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "Events older than 18 hours are not shown at their own time; an index's exclusion filters hide events from the explorer (live tail shows them).",
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Datadog Log Management. */
@@ -333,6 +340,7 @@ export const datadog: ConnectorType<DatadogSettings> = {
   limits: LIMITS,
   format: "native",
   settings,
+  hints: HINTS,
   open(settings: DatadogSettings, context: ConnectorContext) {
     const { intake, check } = addressesOf(settings);
     const { clock } = context;

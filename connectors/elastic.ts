@@ -19,6 +19,7 @@ import type {
   ConnectorType,
   Outcome,
   Rejection,
+  TestHints,
   TypeLimits,
   WeatherReason,
 } from "../lib/connector.ts";
@@ -509,6 +510,17 @@ function checks(
   }];
 }
 
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "The ingest pipeline may drop or reroute events; a data stream's failure store keeps what it could not index. Look at the index itself, by @timestamp.",
+  cures: {
+    refused: "Elasticsearch usually listens on 9200; Elastic Cloud on 443.",
+    not_collector:
+      "5601 is Kibana's port; Elasticsearch usually listens on 9200.",
+  },
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Elasticsearch. */
@@ -519,6 +531,7 @@ export const elastic: ConnectorType<ElasticSettings> = {
   limits: LIMITS,
   format: "ocsf",
   settings,
+  hints: HINTS,
   open(settings: ElasticSettings, context: ConnectorContext) {
     const key = encodedKey(settings.api_key);
     if (key === undefined) throw new TypeError("ELASTIC_API_KEY is no key");

@@ -14,6 +14,7 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
@@ -133,6 +134,14 @@ function judge(reply: HttpReply, now: number, prefix: string): Outcome {
   return outcome;
 }
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "That platform's own parsing decides; HEC_WRAP says how events are packed.",
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Generic HEC exporter. */
@@ -143,6 +152,7 @@ export const hec: ConnectorType<HecSettings> = {
   limits: LIMITS,
   format: "native",
   settings,
+  hints: HINTS,
   open(settings: HecSettings, context: ConnectorContext) {
     const body = bodyOf(settings, context.hostname);
     return openPostSink({

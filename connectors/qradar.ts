@@ -13,6 +13,7 @@ import {
 import type {
   ConnectorContext,
   ConnectorType,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import { limitsOf, madeEvent } from "../lib/delivery/post_sink.ts";
@@ -192,6 +193,18 @@ const PAIRS: Readonly<Record<"seed" | "standard", readonly OcsfPair[]>> = {
   ],
 };
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "The log source's identifier must equal the host in our messages; what no log source takes goes to SIM Generic.",
+  cures: {
+    refused:
+      "QRadar listens on 514 (tcp, udp); TLS Syslog is a log source of its own, usually on 6514.",
+  },
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** IBM QRadar. */
@@ -202,6 +215,7 @@ export const qradar: ConnectorType<QradarSettings> = {
   limits: LIMITS,
   format: "ocsf",
   settings,
+  hints: HINTS,
   open(settings: QradarSettings, context: ConnectorContext) {
     const protocol = settings.syslog_protocol;
     const most = settings.max_message_bytes ?? MESSAGE_BYTES[protocol];

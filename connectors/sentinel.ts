@@ -22,6 +22,7 @@ import type {
   ConnectorType,
   Outcome,
   Sink,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import { CertificateSigner } from "../lib/delivery/client_assertion.ts";
@@ -357,6 +358,18 @@ function timeIn(row: Uint8Array): number {
   return Date.parse(new TextDecoder().decode(row.subarray(from, from + 24)));
 }
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "A new table takes minutes. What the stream does not declare as a column is dropped without a word; the rule's transformation may filter.",
+  cures: {
+    dns:
+      "SENTINEL_DCR_ENDPOINT is the Logs ingestion URL of the endpoint or rule, not the portal's.",
+  },
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Microsoft Sentinel. */
@@ -367,11 +380,13 @@ export const sentinel: ConnectorType<SentinelSettings> = {
   limits: LIMITS,
   format: "ocsf",
   settings: checked,
+  hints: HINTS,
   open(given: SentinelSettings, context: ConnectorContext): Sink {
     const { clock, common } = context;
     const rows = rowsOf(given.columns);
+    const login = tokenUrl(given);
     const tokens = new TokenSource({
-      tokenUrl: tokenUrl(given),
+      tokenUrl: login,
       clientId: given.client_id,
       scope: given.token_scope ?? CLOUDS[given.cloud].scope,
       credential: credentialOf(given, context),
@@ -399,6 +414,12 @@ export const sentinel: ConnectorType<SentinelSettings> = {
       gzip: common.gzip ?? true,
       readsOcsf: true,
       fill: (view, into, ocsf) => rows.fill(view, into, ocsf),
+      async login(signal) {
+        const token = await tokens.token(signal);
+        return typeof token === "string"
+          ? `${login.host} issued a token.`
+          : token;
+      },
       // Azure answers 204 to it and stores nothing (Vector's own health check).
       harmless: "[]",
       judge(reply) {

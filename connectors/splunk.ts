@@ -16,6 +16,7 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
@@ -324,6 +325,24 @@ function indexAt(batch: BatchBuffer, position: number): string {
   return end > start ? stringValue(batch.bytes, start, end) : "";
 }
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "Search the right index over All time: an event with an old time lands there. Splunk looks in the token's allowed indexes only.",
+  cures: {
+    refused:
+      "In Splunk: Settings > Data inputs > HTTP Event Collector > Global settings > All tokens: Enabled. HEC usually listens on 8088.",
+    tls_name: "(Splunk's own certificate says SplunkServerDefaultCert.)",
+    tls_issuer: "(Splunk's own certificate is signed by its SplunkCommonCA.)",
+    redirect: "8000 is Splunk's web page; HEC usually listens on 8088.",
+    not_collector: "8000 is Splunk's web page; HEC usually listens on 8088.",
+    cut:
+      "Splunk's HEC speaks https:// unless its Global settings say otherwise.",
+  },
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Splunk HEC. */
@@ -334,6 +353,7 @@ export const splunk: ConnectorType<SplunkSettings> = {
   limits: LIMITS,
   format: "native",
   settings,
+  hints: HINTS,
   open(settings: SplunkSettings, context: ConnectorContext) {
     const body = envelope(settings, context.hostname);
     return openPostSink({

@@ -12,6 +12,7 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
@@ -180,6 +181,14 @@ function judge(reply: HttpReply, batch: BatchBuffer, now: number): Outcome {
   }
 }
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "Search by _sourceCategory as configured here; a partition or a processing rule of the source may keep events away.",
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Sumo Logic HTTP source. */
@@ -190,6 +199,7 @@ export const sumo: ConnectorType<SumoSettings> = {
   limits: LIMITS,
   format: "native",
   settings,
+  hints: HINTS,
   open(settings: SumoSettings, context: ConnectorContext) {
     const url = new URL(settings.http_source_url);
     const { clock } = context;

@@ -14,6 +14,7 @@ import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  TestHints,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
@@ -314,6 +315,18 @@ function withHelp(
   }
 }
 
+// Test ------------------------------------------------------------------------------------------------------------
+
+/** What a connection test says beside the answers' own help. */
+const HINTS: TestHints = {
+  notSeen:
+    "Query the collector's dataset; a parsing rule may drop events. The console shows the collector active only after a first event.",
+  cures: {
+    auth:
+      "Check, in this order: the key was copied whole; the key's id is the number beside it; its kind (standard and advanced keys sign differently); this machine's clock. Keys are per tenant.",
+  },
+};
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Cortex XSIAM. */
@@ -324,6 +337,7 @@ export const xsiam: ConnectorType<XsiamSettings> = {
   limits: LIMITS,
   format: "ocsf",
   settings: checked,
+  hints: HINTS,
   open(settings: XsiamSettings, context: ConnectorContext) {
     const auth = settings.auth ??
       (settings.api_key_id === undefined ? "token" : "hmac");

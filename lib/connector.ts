@@ -151,6 +151,18 @@ export interface CommonSettings {
   readonly startFrom: "newest" | "oldest" | number;
 }
 
+/** Why something failed: one closed list (console-and-cli §2.5). */
+export type Reason = WeatherReason | SetupReason | DataReason;
+
+/** Why a step of a connection test failed. */
+export interface StepFault {
+  readonly reason: Reason;
+  /** What happened: a sentence, or an answer's status and words. */
+  readonly message: string;
+  /** What a person should do; "" where the message says it. */
+  readonly help: string;
+}
+
 /** One step of a connection test. */
 export interface TestStep {
   readonly name: "address" | "connection" | "certificate" | "login" | "event";
@@ -158,6 +170,18 @@ export interface TestStep {
   /** How long it took, in milliseconds. */
   readonly ms: number;
   readonly detail: string;
+  /** Of a step that failed. */
+  readonly fault?: StepFault;
+  /** Of a step that went well: what a person should see to soon. */
+  readonly warning?: string;
+}
+
+/** What a connection test says of a type, beside the help that its own judgements give. */
+export interface TestHints {
+  /** Where to look when events were delivered and cannot be seen there. */
+  readonly notSeen: string;
+  /** What is known of a cause with this vendor. */
+  readonly cures?: Partial<Readonly<Record<Reason, string>>>;
 }
 
 /** What all sinks get from outside: made once, by `main.ts`. */
@@ -204,6 +228,8 @@ export interface Sink extends AsyncDisposable {
    * follows a lost one must be lost too.
    */
   readonly inFlight?: number;
+  /** What can be said of a test event that was sent, where the destination answers nothing. */
+  readonly unconfirmed?: string;
   /**
    * Writes the events' wire form, in order, until the buffer says that it is full. Pure: same events, same bytes.
    * An event that has no wire form is reported to the buffer (`refuse`), never dropped.
@@ -213,7 +239,7 @@ export interface Sink extends AsyncDisposable {
   deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome>;
   /** Sends one marked test event: the dispatcher asks it when all of a batch is refused. */
   probe(signal: AbortSignal): Promise<Outcome>;
-  /** Tries address, login and so on with the vendor's harmless request, step by step. */
+  /** Address, connection, certificate, login with the vendor's harmless request, step by step. No event is sent. */
   test(signal: AbortSignal): AsyncIterable<TestStep>;
 }
 
@@ -232,6 +258,8 @@ export interface ConnectorType<S = unknown> {
    * YAML keys; environment names, checks, documentation and form follow from it.
    */
   readonly settings: ZodType<S>;
+  /** What a connection test says beside the answers' own help. */
+  readonly hints?: TestHints;
   /** Offline and cheap. @throws {TypeError} only for what the settings' schema could not see. */
   open(settings: S, context: ConnectorContext): Sink;
 }

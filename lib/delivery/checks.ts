@@ -1,8 +1,14 @@
-/** Connection tests over HTTP: how far an attempt came, step by step, and the vendor's harmless requests. */
+/** Connection tests over HTTP: the vendor's harmless requests, and what they show as steps. */
 
-import type { ConnectorContext, Outcome, TestStep } from "../connector.ts";
+import type {
+  ConnectorContext,
+  Outcome,
+  StepFault,
+  TestStep,
+} from "../connector.ts";
+import { failed } from "./connection_steps.ts";
 import type { HttpReply } from "./http_exchange.ts";
-import { transportOutcome, wantsHttps } from "./http_sink.ts";
+import { wantsHttps } from "./http_sink.ts";
 import { TransportError } from "./transport_error.ts";
 
 /** A harmless request of a vendor: tells whether the credential is good, and allowed what it has to do. */
@@ -16,52 +22,66 @@ export interface Check {
   judge(reply: HttpReply): string | Outcome;
 }
 
-/** The steps that came before the one at which an attempt stopped. */
-export function* stepsBefore(
-  failed: TestStep["name"],
-  { host, protocol }: URL,
-): Generator<TestStep> {
-  for (
-    const [name, detail] of [
-      ["address", `${host} was found.`],
-      ["connection", `${host} answers.`],
-      ["certificate", "The certificate is trusted."],
-    ] as const
-  ) {
-    if (name === failed) return;
-    if (name === "certificate" && protocol === "http:") continue;
-    yield { name, ok: true, ms: 0, detail };
+/** What a request showed: a sentence, a judged fault, or no answer. */
+export type Finding = string | Outcome | TransportError;
+
+/**
+ * A step over what a request showed. Without an answer it is the certificate's where that is to blame and the request went
+ * where events go: the way there had been free before.
+ */
+export function foundStep(
+  name: "login" | "event",
+  ms: number,
+  found: Finding,
+  where: "here" | "elsewhere",
+): TestStep {
+  if (typeof found === "string") return { name, ok: true, ms, detail: found };
+  if (found instanceof TransportError) {
+    const isTls = found.reason.startsWith("tls") ||
+      found.reason === "client_key";
+    return failed(isTls && where === "here" ? "certificate" : name, ms, found);
   }
+  const fault = faultOf(found);
+  const detail = fault.help === ""
+    ? fault.message
+    : `${fault.message}${
+      /[.!?…]$/.test(fault.message) ? "" : "."
+    } ${fault.help}`;
+  return { name, ok: false, ms, detail, fault };
 }
 
-/** The step of a connection test at which an attempt without an answer stopped. */
-export function stepOf(error: TransportError): TestStep["name"] {
-  if (error.reason === "dns") return "address";
-  return error.reason.startsWith("tls") || error.reason === "client_key"
-    ? "certificate"
-    : "connection";
-}
-
-/** What a fault says in a step. */
-export function faultText(outcome: Outcome): string {
-  const said = "message" in outcome ? outcome.message : outcome.kind;
-  const help = outcome.kind === "held" ? ` ${outcome.help}` : "";
-  return `${said}.${help}`;
+/** Why an outcome is no success. */
+function faultOf(outcome: Outcome): StepFault {
+  switch (outcome.kind) {
+    case "held":
+    case "split":
+    case "retry": {
+      const { reason, message } = outcome;
+      const help = outcome.kind === "held" ? outcome.help : "";
+      return { reason, message, help };
+    }
+    case "rejected": {
+      const [first] = outcome.rejections;
+      const { reason = "rejected", message = "It was not taken" } = first ?? {};
+      return { reason, message, help: "" };
+    }
+    case "delivered":
+      throw new TypeError("a delivery is no fault");
+  }
 }
 
 /** Makes the requests in order, until one shows a fault. `clean` blanks secrets that an answer echoes. */
 export async function* runChecks(
   checks: readonly Check[],
+  host: string,
   clean: (reply: HttpReply) => HttpReply,
   { clock, http }: Pick<ConnectorContext, "clock" | "http">,
   signal: AbortSignal,
 ): AsyncGenerator<TestStep> {
-  let isFirst = true;
   for (const check of checks) {
     const { url, method, headers, body = "" } = check;
     const began = clock.monotonic();
-    let name: TestStep["name"] = "login";
-    let found: string | Outcome;
+    let found: Finding;
     try {
       await using exchange = http(url);
       const reply = clean(
@@ -75,16 +95,16 @@ export async function* runChecks(
         check.judge(reply);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      name = stepOf(error);
-      found = transportOutcome(error);
+      found = error;
     }
-    if (isFirst) yield* stepsBefore(name, url);
-    isFirst = false;
     const ms = Math.round(clock.monotonic() - began);
-    if (typeof found !== "string") {
-      yield { name, ok: false, ms, detail: faultText(found) };
-      return;
-    }
-    yield { name, ok: true, ms, detail: found };
+    const step = foundStep(
+      "login",
+      ms,
+      found,
+      url.host === host ? "here" : "elsewhere",
+    );
+    yield step;
+    if (!step.ok) return;
   }
 }

@@ -1,6 +1,9 @@
 /** Datagrams over UDP. `node:dgram`, because Deno's own needs a flag (destinations §0.5); loaded on demand. */
 
 import type { Socket } from "node:dgram";
+import type { Clock } from "../clock.ts";
+import type { TestStep } from "../connector.ts";
+import { addressStep } from "./connection_steps.ts";
 import type { DatagramSender, DatagramTarget } from "./message_stream.ts";
 import { transportFault } from "./transport_fault.ts";
 
@@ -9,7 +12,7 @@ const ADDRESS_MS = 60_000;
 
 /** What it takes from outside. */
 export interface DatagramNet {
-  readonly clock: { monotonic(): number };
+  readonly clock: Clock;
 }
 
 /** Opens a sender; offline and cheap. */
@@ -55,6 +58,14 @@ class Datagrams implements DatagramSender {
       this.#close();
       throw transportFault(error, this.#target);
     }
+  }
+
+  async *way(signal: AbortSignal): AsyncIterable<TestStep> {
+    yield await addressStep(
+      this.#target.host,
+      { clock: this.#clock },
+      signal,
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,9 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
+import type { TestStep } from "../connector.ts";
 import { Attempt } from "./attempt.ts";
+import { wayTo } from "./connection_steps.ts";
 import { portOf } from "./dial_plan.ts";
 import { Connection } from "./http_connection.ts";
 import type {
@@ -50,6 +52,7 @@ class Exchange implements HttpExchange {
   readonly #target: HttpTarget;
   readonly #clock: Clock;
   readonly #dial: Dial;
+  readonly #sockets: Sockets;
   readonly #frame: HeadFrame;
   readonly #place: Place;
   readonly #open = new Set<Connection>();
@@ -60,10 +63,8 @@ class Exchange implements HttpExchange {
     const { url } = target;
     this.#target = target;
     this.#clock = net.clock;
-    this.#dial = dialer(
-      target,
-      net.sockets ?? runtimeSockets(),
-    );
+    this.#sockets = net.sockets ?? runtimeSockets();
+    this.#dial = dialer(target, this.#sockets);
     const proxy = url.protocol === "http:" && target.proxy !== "none"
       ? target.proxy
       : undefined;
@@ -101,6 +102,14 @@ class Exchange implements HttpExchange {
     const reply = await this.#roundTrip(fresh, head, request, attempt, 0);
     if (reply === undefined) throw new Error("a fresh connection is not stale");
     return reply;
+  }
+
+  way(signal: AbortSignal): AsyncIterable<TestStep> {
+    return wayTo(this.#target, {
+      clock: this.#clock,
+      sockets: this.#sockets,
+      dial: this.#dial,
+    }, signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

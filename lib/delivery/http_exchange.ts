@@ -1,5 +1,7 @@
 /** The vocabulary of HTTP deliveries: where a request goes, what it is, what comes back. */
 
+import type { TestStep } from "../connector.ts";
+
 /** What a connector's `tls_*` settings become. */
 export interface TlsSettings {
   /** False: any certificate is taken (a lasting warning). A pin still holds. */
@@ -58,4 +60,6 @@ export interface HttpExchange extends AsyncDisposable {
    * @throws {TransportError} when no whole reply came; the signal's reason when it aborted.
    */
   send(request: HttpRequest, signal: AbortSignal): Promise<HttpReply>;
+  /** The way there, step by step until one fails, over connections of its own; nothing is sent. */
+  way(signal: AbortSignal): AsyncIterable<TestStep>;
 }

@@ -1,5 +1,6 @@
 /** The vocabulary of deliveries over connections that answer nothing. */
 
+import type { TestStep } from "../connector.ts";
 import type { DialTarget } from "./dial_plan.ts";
 
 /** Where messages go and how the connection is opened. */
@@ -23,6 +24,8 @@ export interface MessageStream extends AsyncDisposable {
    * @throws {TransportError} when the connection could not be opened or was lost; the signal's reason when it aborted.
    */
   send(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** The way there, step by step until one fails, over connections of its own; nothing is sent. */
+  way(signal: AbortSignal): AsyncIterable<TestStep>;
 }
 
 /** Where datagrams go. */
@@ -38,4 +41,6 @@ export interface DatagramSender extends AsyncDisposable {
   open(): Promise<void>;
   /** Hands one datagram to the network: nobody says whether it arrives. @throws {TransportError} */
   send(bytes: Uint8Array): Promise<void>;
+  /** Looks the name up, as a step of a connection test. */
+  way(signal: AbortSignal): AsyncIterable<TestStep>;
 }

@@ -20,13 +20,7 @@ import {
 } from "../json/spans.ts";
 import { redactor } from "../secrets.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
-import {
-  type Check,
-  faultText,
-  runChecks,
-  stepOf,
-  stepsBefore,
-} from "./checks.ts";
+import { type Check, type Finding, foundStep, runChecks } from "./checks.ts";
 import type { HttpExchange, HttpReply } from "./http_exchange.ts";
 import {
   gzip,
@@ -84,6 +78,8 @@ export interface PostWire {
   readonly readsOcsf?: boolean;
   /** Whether this answer sends the same body once more in the same attempt, with headers made anew. */
   again?(reply: HttpReply, headers: HeaderList): boolean;
+  /** What comes before the first request of a connection test (a token): a sentence, or why there is none. */
+  login?(signal: AbortSignal): Promise<Finding>;
   /** The body of the vendor's harmless request, for connection tests. Absent: an empty one. */
   readonly harmless?: string;
   /** Other requests for connection tests, in place of the harmless body; asked for at each test. */
@@ -173,22 +169,26 @@ class PostSink implements Sink {
   }
 
   async *test(signal: AbortSignal): AsyncIterable<TestStep> {
-    const checks = this.#wire.checks?.();
+    for await (const step of this.#exchange.way(signal)) {
+      yield step;
+      if (!step.ok) return;
+    }
+    const wire = this.#wire;
+    if (wire.login !== undefined) {
+      // Its host is another one: what is wrong with that is the login's fault.
+      const step = await this.#step(wire.login(signal), "elsewhere");
+      yield step;
+      if (!step.ok) return;
+    }
+    const checks = wire.checks?.();
     if (checks !== undefined) {
       const clean = (reply: HttpReply) => withoutSecrets(reply, this.#redact());
-      yield* runChecks(checks, clean, this.#context, signal);
+      yield* runChecks(checks, wire.url.host, clean, this.#context, signal);
       return;
     }
-    const { clock } = this.#context;
-    const began = clock.monotonic();
-    const harmless = new TextEncoder().encode(this.#wire.harmless ?? "");
-    const reply = await this.#send(harmless, signal);
-    const ms = Math.round(clock.monotonic() - began);
-    const failed = reply instanceof TransportError ? stepOf(reply) : "login";
-    yield* stepsBefore(failed, this.#wire.url);
-    yield reply instanceof TransportError
-      ? { name: failed, ok: false, ms, detail: reply.message }
-      : { name: failed, ms, ...this.#judgeHarmless(reply) };
+    const harmless = new TextEncoder().encode(wire.harmless ?? "");
+    const answer = this.#send(harmless, signal);
+    yield await this.#step(answer.then((reply) => this.#judgeHarmless(reply)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -210,17 +210,27 @@ class PostSink implements Sink {
       this.#wire.judge(reply, batch);
   }
 
-  /** A body without events proves address and credential. */
-  #judgeHarmless(reply: HttpReply | Outcome): Pick<TestStep, "ok" | "detail"> {
-    const outcome = "kind" in reply
-      ? reply
-      : this.#judge(reply, new BatchBuffer(this.limits));
-    const isGood = outcome.kind === "delivered" ||
-      outcome.kind !== "held" && "status" in reply &&
-        this.#wire.isNoData(reply);
-    return isGood
-      ? { ok: true, detail: "The credential was accepted. No event was sent." }
-      : { ok: false, detail: faultText(outcome) };
+  async #step(
+    finding: Promise<Finding>,
+    where: "here" | "elsewhere" = "here",
+  ): Promise<TestStep> {
+    const { clock } = this.#context;
+    const began = clock.monotonic();
+    const found = await finding;
+    const ms = Math.round(clock.monotonic() - began);
+    return foundStep("login", ms, found, where);
+  }
+
+  /** A body without events proves the address, and as a rule the credential. */
+  #judgeHarmless(reply: HttpReply | Outcome | TransportError): Finding {
+    if (reply instanceof TransportError || "kind" in reply) return reply;
+    const outcome = this.#judge(reply, new BatchBuffer(this.limits));
+    if (outcome.kind === "delivered") {
+      return "The credential was accepted. No event was sent.";
+    }
+    return outcome.kind !== "held" && this.#wire.isNoData(reply)
+      ? `An empty request was answered with ${reply.status}: the credential was not refused. No event was sent.`
+      : outcome;
   }
 
   async #send(
@@ -262,11 +272,22 @@ function testEvent({ clock, uuid }: ConnectorContext): EventView {
       JSON.stringify(uuid())
     },"message":"Test event of Hecate: it shows that events arrive."}`,
     Math.floor(clock.now()),
+    // Elastic takes one id once.
+    uuid().replaceAll("-", "").slice(-SEGMENT_ID_LENGTH),
   );
 }
 
-/** An event of ours, a JSON object. `receivedAt` is in milliseconds since the Unix epoch. */
-export function madeEvent(json: string, receivedAt: number): EventView {
+const SEGMENT_ID_LENGTH = 20;
+
+/**
+ * An event of ours, a JSON object. `receivedAt` is in milliseconds since the Unix epoch; its id is that of the first
+ * event of the segment, 20 hex digits.
+ */
+export function madeEvent(
+  json: string,
+  receivedAt: number,
+  segmentId = "0".repeat(SEGMENT_ID_LENGTH),
+): EventView {
   const bytes = new TextEncoder().encode(json);
   const spans = new SpanTable(1);
   spans.add();
@@ -274,7 +295,7 @@ export function madeEvent(json: string, receivedAt: number): EventView {
   spans.words[EVENT + 1] = bytes.length;
   spans.words[FLAGS] = OBJECT << EVENT_KIND_SHIFT;
   const segment: Segment = {
-    id: "0".repeat(20),
+    id: segmentId,
     bytes,
     spans: spans.words,
     count: 1,

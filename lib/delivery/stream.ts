@@ -2,10 +2,14 @@
  * Messages over TCP and TLS, to receivers that answer nothing. What was written counts once the connection has stayed
  * open for a second after: two writes succeed after the far end has closed (measured), and a client certificate that
  * TLS 1.3 refuses is refused only after the handshake. A reader beside the writer notices both at once.
+ *
+ * Longer than its neighbours: a connection's writes, their ripening and its end belong together.
  */
 
 import type { Clock } from "../clock.ts";
+import type { TestStep } from "../connector.ts";
 import { Attempt } from "./attempt.ts";
+import { wayTo } from "./connection_steps.ts";
 import { portOf } from "./dial_plan.ts";
 import type { MessageStream, StreamTarget } from "./message_stream.ts";
 import { type Dial, dialer } from "./tls.ts";
@@ -20,6 +24,8 @@ const CONNECT_TIMEOUT = 10_000;
 const QUIET_MS = 1_000;
 /** A wait this much longer than asked for means that this process stood still: what came meanwhile is heard first. */
 const STOOD_STILL_MS = 250;
+const AT_ONCE =
+  "closed the connection at once. The wrong port or protocol, or it does not take this machine's events.";
 /** What a receiver says is looked at, never kept. */
 const READ_BYTES = 1024;
 
@@ -48,6 +54,7 @@ class Stream implements MessageStream {
   readonly #target: StreamTarget;
   readonly #clock: Clock;
   readonly #dial: Dial;
+  readonly #sockets: Sockets;
   readonly #place: Place;
   readonly #closing = new AbortController();
   /** Connections that have not ended. */
@@ -57,7 +64,8 @@ class Stream implements MessageStream {
   constructor(target: StreamTarget, { clock, sockets }: StreamNet) {
     this.#target = target;
     this.#clock = clock;
-    this.#dial = dialer(target, sockets ?? runtimeSockets());
+    this.#sockets = sockets ?? runtimeSockets();
+    this.#dial = dialer(target, this.#sockets);
     this.#place = { host: target.url.hostname, port: portOf(target.url) };
   }
 
@@ -67,6 +75,24 @@ class Stream implements MessageStream {
 
   async send(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     await this.#current(signal).send(bytes, signal);
+  }
+
+  way(signal: AbortSignal): AsyncIterable<TestStep> {
+    const isPlain = this.#target.url.protocol === "tcp:";
+    return wayTo(this.#target, {
+      clock: this.#clock,
+      sockets: this.#sockets,
+      dial: this.#dial,
+      listen: {
+        ms: QUIET_MS,
+        judge: (said) =>
+          said === null
+            ? new TransportError("cut", `${at(this.#place)} ${AT_ONCE}`)
+            : isPlain
+            ? strange(said, this.#place)
+            : undefined,
+      },
+    }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -200,7 +226,7 @@ class Link {
         const read = await wire.read(buffer);
         if (read === null) return this.#lose(this.#closed());
         const fault = this.#options.isPlain
-          ? this.#strange(buffer.subarray(0, read))
+          ? strange(buffer.subarray(0, read), this.#options.place)
           : undefined;
         if (fault !== undefined) return this.#lose(fault);
       }
@@ -303,18 +329,18 @@ class Link {
       } s. It may be overloaded; events may arrive twice.`,
     );
   }
+}
 
-  /** Who answers a plain connection is no such receiver. */
-  #strange(said: Uint8Array): TransportError | undefined {
-    const where = at(this.#options.place);
-    if (said[0] === 0x15 && said[1] === 0x03) {
-      return new TransportError("config", `${where} wants TLS.`);
-    }
-    return /^HTTP\//.test(new TextDecoder().decode(said.subarray(0, 5)))
-      ? new TransportError(
-        "not_collector",
-        `${where} is a web server, not a receiver of syslog.`,
-      )
-      : undefined;
+/** Who answers a plain connection is no such receiver. */
+function strange(said: Uint8Array, place: Place): TransportError | undefined {
+  const where = at(place);
+  if (said[0] === 0x15 && said[1] === 0x03) {
+    return new TransportError("config", `${where} wants TLS.`);
   }
+  return /^HTTP\//.test(new TextDecoder().decode(said.subarray(0, 5)))
+    ? new TransportError(
+      "not_collector",
+      `${where} is a web server, not a receiver of syslog.`,
+    )
+    : undefined;
 }

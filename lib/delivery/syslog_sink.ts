@@ -15,7 +15,6 @@ import {
   writeOctetCount,
 } from "../format/syslog.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
-import { stepOf } from "./checks.ts";
 import { transportOutcome } from "./http_sink.ts";
 import type { DatagramSender, MessageStream } from "./message_stream.ts";
 import { TransportError } from "./transport_error.ts";
@@ -127,6 +126,8 @@ abstract class SyslogSink implements Sink {
 /** TCP and TLS: delivered once the connection has stayed open for a second. */
 class StreamSink extends SyslogSink {
   readonly inFlight = IN_FLIGHT;
+  readonly unconfirmed =
+    "Sent, and the connection stayed open. Syslog confirms nothing; look for it there.";
   readonly #stream: MessageStream;
 
   constructor(wire: SyslogWire, context: ConnectorContext) {
@@ -154,29 +155,8 @@ class StreamSink extends SyslogSink {
   }
 
   /** Connects, and waits for a refusal; sends nothing. */
-  async *test(signal: AbortSignal): AsyncIterable<TestStep> {
-    const { clock } = this.context;
-    const { host, protocol } = this.wire;
-    const began = clock.monotonic();
-    const fault = await faultOf(this.#stream.open(signal));
-    const ms = Math.round(clock.monotonic() - began);
-    const failed = fault === undefined ? undefined : stepOf(fault);
-    const steps: [TestStep["name"], string][] = [
-      ["address", `${host} was found.`],
-      [
-        "connection",
-        `${host} takes the connection. It answers nothing: whether events arrive shows there.`,
-      ],
-    ];
-    if (protocol === "tls") {
-      steps.push(["certificate", "The certificate is trusted."]);
-    }
-    for (const [name, detail] of steps) {
-      if (name === failed && fault !== undefined) {
-        return yield { name, ok: false, ms, detail: fault.message };
-      }
-      yield { name, ok: true, ms: name === "connection" ? ms : 0, detail };
-    }
+  test(signal: AbortSignal): AsyncIterable<TestStep> {
+    return this.#stream.way(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -186,6 +166,7 @@ class StreamSink extends SyslogSink {
 
 /** UDP: sent is all that can be said. */
 class DatagramSink extends SyslogSink {
+  readonly unconfirmed = "Sent. UDP confirms nothing; look for it there.";
   readonly #datagrams: DatagramSender;
 
   constructor(wire: SyslogWire, context: ConnectorContext) {
@@ -210,17 +191,9 @@ class DatagramSink extends SyslogSink {
     return { kind: "delivered" };
   }
 
-  async *test(): AsyncIterable<TestStep> {
-    const { clock } = this.context;
-    const began = clock.monotonic();
-    const fault = await faultOf(this.#datagrams.open());
-    yield {
-      name: "address",
-      ok: fault === undefined,
-      ms: Math.round(clock.monotonic() - began),
-      detail: fault?.message ??
-        `${this.wire.host} was found. UDP answers nothing: nothing more can be known from here.`,
-    };
+  /** Looks the name up: nothing more can be known from here. */
+  test(signal: AbortSignal): AsyncIterable<TestStep> {
+    return this.#datagrams.way(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -43,7 +43,7 @@ export function dialer(target: DialTarget, sockets: Sockets): Dial {
       ? (signal) => plainTcp(url, sockets, signal)
       : (signal) => tunnelledTcp(plan, proxy, sockets, signal);
   }
-  const isOld = olderThan29(sockets.version);
+  const isOld = isOlderThan29(sockets.version);
   const unchecked = !plan.verify || plan.pin !== undefined;
   const isSplit = plan.serverName !== undefined || plan.proxy !== undefined;
   if (isOld) refuseOnOld(plan, target.tls, { unchecked, isSplit });
@@ -108,7 +108,8 @@ function refuseOnOld(
   }
 }
 
-function olderThan29(version: string): boolean {
+/** Whether a Deno of this version lacks what 2.9 can do with `node:tls`. */
+export function isOlderThan29(version: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return major < 2 || (major === 2 && minor < 9);
 }

@@ -28,6 +28,11 @@ function socketsOf(
 /** A platform that forbids plain sockets to such a port (Deno Deploy to 443, it is said) may yet allow its own TLS. */
 const FORBIDDEN = /PermissionDenied|NotCapable|NotSupported/;
 
+/** Whether the platform refused to open such a socket at all. */
+export function isForbidden(error: unknown): boolean {
+  return FORBIDDEN.test(texts(error));
+}
+
 /**
  * TLS with chain, date and name checked. TCP first, because only there can Nagle's delay be switched off: with
  * `connectTls` each batch waited 44 ms for the far end's delayed acknowledgement.
@@ -44,7 +49,7 @@ export async function nativeTls(
     tcp = await plainTcp(proxy ?? direct, sockets, signal);
   } catch (error) {
     const isDirect = proxy === undefined && serverName === undefined;
-    if (!isDirect || !FORBIDDEN.test(texts(error))) throw error;
+    if (!isDirect || !isForbidden(error)) throw error;
     return await delayedTls(plan, sockets, signal);
   }
   return await guarded(tcp, signal, async () => {

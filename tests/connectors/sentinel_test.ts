@@ -532,6 +532,7 @@ Deno.test("sentinel: clouds, a login host and a base path", async () => {
         urls.push(url.href);
         return {
           send: () => Promise.reject(new Error("offline")),
+          async *way() {},
           [Symbol.asyncDispose]: () => Promise.resolve(),
         };
       },
@@ -570,6 +571,8 @@ Deno.test("sentinel: test() logs in and sends an empty array", async () => {
   assert.deepEqual((await stepsOf(good)).map(({ name, ok }) => [name, ok]), [
     ["address", true],
     ["connection", true],
+    // The token, then the stream.
+    ["login", true],
     ["login", true],
   ]);
   assert.equal(new TextDecoder().decode(good.calls[0]?.body), "[]");

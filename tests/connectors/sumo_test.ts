@@ -307,7 +307,7 @@ Deno.test("sumo: the connection test posts nothing and shows no more than the ho
     await using sink = openSink(sumo, at(server));
     const steps = await Array.fromAsync(sink.test(AbortSignal.timeout(20_000)));
     assert.deepEqual(steps.at(-1)?.ok, ok);
-    assert.ok(steps[0]?.detail.includes(`127.0.0.1:${server.port}`));
+    assert.ok(steps[1]?.detail.includes(`127.0.0.1:${server.port}`));
     assert.deepEqual(server.requests.map(({ body }) => body.length), [0]);
     hasNoCode(steps);
   }

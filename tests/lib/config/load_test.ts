@@ -269,6 +269,7 @@ Deno.test("loadConfiguration() gives each address its proxy", () => {
         proxy = String(target.proxy);
         return {
           send: () => Promise.reject(new Error("offline")),
+          async *way() {},
           [Symbol.asyncDispose]: () => Promise.resolve(),
         };
       },
