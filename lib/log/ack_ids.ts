@@ -91,7 +91,7 @@ export class AckClaim {
   }
 
   /** Call once nothing more of the request will be appended. */
-  close(isKept: boolean): void {
+  close({ isKept }: { readonly isKept: boolean }): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#id === undefined) {

@@ -266,7 +266,7 @@ export class HecIntake {
       }, intake.producer);
       return { judged, kept, ackId: hasKept ? claim?.id : undefined };
     } finally {
-      claim?.close(hasKept);
+      claim?.close({ isKept: hasKept });
     }
   }
 
