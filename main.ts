@@ -15,6 +15,7 @@ import { Fleet } from "./lib/delivery/fleet.ts";
 import { openDatagrams } from "./lib/delivery/datagram.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
 import { openStream } from "./lib/delivery/stream.ts";
+import { openFilter } from "./lib/delivery/scope_filter.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
 import { platformToken } from "./lib/delivery/platform_token.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
@@ -101,7 +102,7 @@ async function startRelay(env: Environment): Promise<Relay> {
       from: common.startFrom,
     })),
   );
-  const fleet = openFleet(log, settings, logger, env);
+  const fleet = await openFleet(log, settings, logger, env);
   undo.defer(() => fleet.stop());
   const started = await serve({ env, settings, store, log, fleet, logger });
   undo.move(); // It runs: from here on its own stop ends it.
@@ -128,12 +129,12 @@ function openTheLog(
   });
 }
 
-function openFleet(
+async function openFleet(
   log: EventLog,
   { relay, connectors }: Settings,
   logger: Logger,
   env: Environment,
-): Fleet {
+): Promise<Fleet> {
   const deploy = platformToken(env);
   const environment = {
     hostname: relay.hostname ?? machineName(),
@@ -159,13 +160,27 @@ function openFleet(
     : new DeadLetterFile(relay.deadLetterPath, logger);
   // Nothing is written yet: a path that cannot be written to is said at the start, not at the first dead letter.
   void deadLetterFile?.append([]);
+  const active = connectors.filter(({ common, isFed }) =>
+    common.enabled && isFed
+  );
+  // Filters first: what has to be awaited must not come between sinks that are open and the fleet that closes them.
+  const filters = await Promise.all(
+    active.map(({ name, scope }) =>
+      scope && openFilter(scope, environment.ocsf, (why) =>
+        logger.log(
+          "warn",
+          "config.warning",
+          "scope.when failed for an event; such events pass.",
+          { connector: name, error: why },
+        ))
+    ),
+  );
   return new Fleet({
-    connectors: connectors.filter(({ common, isFed }) =>
-      common.enabled && isFed
-    ).map((connector) => ({
+    connectors: active.map((connector, at) => ({
       name: connector.name,
       type: connector.type.type,
       sink: openSink(connector, environment),
+      filter: filters[at],
     })),
     source: log,
     takeLease: (name, signal) => takeLease(log, name, { signal }),

@@ -72,7 +72,7 @@ export type Configuration =
   };
 
 /**
- * Reads the whole configuration, the file that `HECATE_CONFIG` names included; YAML is loaded only for that.
+ * Reads the whole configuration, the file that `HECATE_CONFIG` names included; YAML and CEL are loaded only for that.
  * Never throws for what a person wrote; every fault is told at once.
  */
 export async function readConfiguration(
@@ -96,7 +96,11 @@ export async function readConfiguration(
     };
   }
   const { parseYaml } = await import("./yaml.ts");
-  return loadConfiguration({ ...source, file: parseYaml(path, text) });
+  const file = parseYaml(path, text);
+  // CEL is loaded only for a file that may have an expression.
+  if (!/\bwhen\b/.test(text)) return loadConfiguration({ ...source, file });
+  const { checkWhen } = await import("../ocsf/when.ts");
+  return loadConfiguration({ checkWhen, ...source, file });
 }
 
 /** The configuration of an environment and a parsed file. Does not look at `HECATE_CONFIG`. */

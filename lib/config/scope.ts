@@ -34,6 +34,7 @@ export const SCOPE_KEYS = [
   "tokens",
   "when",
 ] as const;
+export type ScopeKey = (typeof SCOPE_KEYS)[number];
 
 /** "Other" (99) has no rank. */
 const RANKED = SEVERITY_CAPTIONS.filter((_, at) => at <= 6);
@@ -57,7 +58,7 @@ export function readScope(
   const map = reader.asMap(node, path);
   if (map === undefined) return undefined;
   reader.known(map, path, SCOPE_KEYS);
-  const at = (key: (typeof SCOPE_KEYS)[number]) => {
+  const at = (key: ScopeKey) => {
     const value = map.entries.get(key)?.value;
     return value?.kind === "text" && value.text === null ? undefined : value;
   };

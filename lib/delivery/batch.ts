@@ -1,20 +1,20 @@
 /**
- * A batch while it is being decided: each of its events is pending, delivered, refused or expired, never two of them
- * and never none. The SIEM's answers are applied here; when to send, wait and settle is the session's.
+ * A batch while it is being decided: each of its events is pending, delivered, refused, expired or filtered, never
+ * two of them and never none. The SIEM's answers are applied here; when to send, wait and settle is the session's.
  *
  * Over 300 lines because all that may change an event's state stands in one class.
  */
 
+import { SCOPE_KEYS } from "../config/scope.ts";
 import type { DataReason, Outcome } from "../connector.ts";
 import { EventRun, EventView, type Segment } from "../event.ts";
 import type { BatchBuffer } from "./batch_buffer.ts";
+import type { Filtered, FilteredRange } from "./batches.ts";
 
-const PENDING = 0, DELIVERED = 1, REFUSED = 2, EXPIRED = 3;
-type State =
-  | typeof PENDING
-  | typeof DELIVERED
-  | typeof REFUSED
-  | typeof EXPIRED;
+const NONE_FILTERED: Filtered = { ranges: [], bytes: 0 };
+
+/** From `FILTERED` on: filtered, by the part of the scope that stands there in `SCOPE_KEYS`. */
+const PENDING = 0, DELIVERED = 1, REFUSED = 2, EXPIRED = 3, FILTERED = 4;
 
 /** Why an event was refused. */
 export interface Refusal {
@@ -38,6 +38,9 @@ export interface Settled {
   readonly delivered: number;
   readonly expired: number;
   readonly dead: readonly DeadEvent[];
+  readonly filtered: number;
+  /** Which of the run were filtered, and by what. */
+  readonly filteredRanges: readonly FilteredRange[];
 }
 
 /** Answers that end the sending for now. */
@@ -53,7 +56,9 @@ export class Batch {
   taken = false;
   /** The last attempt's answer decided something. */
   isProgress = false;
-  readonly #states: State[] = [];
+  /** Bytes of the events that were filtered, those settled since too. */
+  filteredBytes = 0;
+  readonly #states: number[] = [];
   /** Attempts that carried each event. */
   readonly #tries: number[] = [];
   #refusals = new Map<number, Refusal>();
@@ -63,13 +68,18 @@ export class Batch {
   #group: number[] = [];
 
   /** The run is the batch's own from now on. */
-  constructor(run: EventRun) {
+  constructor(run: EventRun, filtered: Filtered = NONE_FILTERED) {
     this.run = run;
-    this.#join(run.count);
+    this.#join(run.count, filtered);
   }
 
   get count(): number {
     return this.run.count;
+  }
+
+  /** How many events are not filtered: those that the sink is to get. */
+  get wanted(): number {
+    return this.#wantedFrom(0);
   }
 
   /** No event is pending. */
@@ -90,10 +100,9 @@ export class Batch {
   }
 
   /** Newer events join; all that is pending goes as one. */
-  extend(run: EventRun): void {
-    this.run.segments.push(...run.segments);
-    this.run.indexes.push(...run.indexes);
-    this.#join(run.count);
+  extend(run: EventRun, filtered: Filtered = NONE_FILTERED): void {
+    append(this.run, run);
+    this.#join(run.count, filtered);
   }
 
   /** Asks again about what the SIEM refused: a probe after all of the batch was. */
@@ -215,14 +224,30 @@ export class Batch {
     );
     const length = open === -1 ? this.count : open;
     const run = new EventRun();
-    run.segments.push(...this.run.segments.splice(0, length));
-    run.indexes.push(...this.run.indexes.splice(0, length));
+    append(run, {
+      segments: this.run.segments.splice(0, length),
+      indexes: this.run.indexes.splice(0, length),
+    });
     const tries = this.#tries.splice(0, length);
-    let delivered = 0, expired = 0;
+    let delivered = 0, expired = 0, filtered = 0;
     const dead: DeadEvent[] = [];
-    for (const [place, state] of this.#states.splice(0, length).entries()) {
+    const filteredRanges: FilteredRange[] = [];
+    let inRow = 0;
+    const states = this.#states.splice(0, length);
+    for (const [place, state] of states.entries()) {
       if (state === DELIVERED) delivered++;
       else if (state === EXPIRED) expired++;
+      else if (state >= FILTERED) {
+        filtered++;
+        inRow++;
+        if (state === states[place + 1]) continue;
+        const by = SCOPE_KEYS[state - FILTERED];
+        if (by !== undefined) {
+          filteredRanges.push({ at: place + 1 - inRow, count: inRow, by });
+        }
+        inRow = 0;
+        continue;
+      }
       const refusal = this.#refusals.get(place);
       const segment = run.segments[place], index = run.indexes[place];
       if (!refusal || !segment || index === undefined) continue;
@@ -230,7 +255,7 @@ export class Batch {
     }
     this.#renumber(length);
     if (length > 0) this.full = false;
-    return { run, delivered, expired, dead };
+    return { run, delivered, expired, dead, filtered, filteredRanges };
   }
 
   #decide(
@@ -282,7 +307,7 @@ export class Batch {
   /** What did not fit leaves the batch where it is its end, to come again with the next one; else it waits its turn. */
   #leave(group: readonly number[], dealt: number): void {
     const first = placeAt(group, dealt);
-    if (group.length - dealt < this.count - first) {
+    if (group.length - dealt < this.#wantedFrom(first)) {
       this.#groups.unshift(group.slice(dealt));
       return;
     }
@@ -291,12 +316,26 @@ export class Batch {
     this.full = true;
   }
 
-  #join(count: number): void {
-    for (let n = 0; n < count; n++) {
+  #join(events: number, { ranges, bytes }: Filtered): void {
+    const from = this.#states.length;
+    for (let n = 0; n < events; n++) {
       this.#states.push(PENDING);
       this.#tries.push(0);
     }
+    for (const { at, count, by } of ranges) {
+      const state = FILTERED + SCOPE_KEYS.indexOf(by);
+      this.#states.fill(state, from + at, from + at + count);
+    }
+    this.filteredBytes += bytes;
     this.#regroup();
+  }
+
+  #wantedFrom(place: number): number {
+    let wanted = 0;
+    for (let at = place; at < this.count; at++) {
+      if ((this.#states[at] as number) < FILTERED) wanted++;
+    }
+    return wanted;
   }
 
   #regroup(): void {
@@ -313,6 +352,36 @@ export class Batch {
     const kept = [...this.#refusals].filter(([place]) => place >= gone);
     this.#refusals = new Map(kept.map(([place, why]) => [place - gone, why]));
   }
+}
+
+/** Not by spreading: a run may be longer than a call has room for. */
+function append(
+  run: EventRun,
+  more: Pick<EventRun, "segments" | "indexes">,
+): void {
+  for (const segment of more.segments) run.segments.push(segment);
+  for (const index of more.indexes) run.indexes.push(index);
+}
+
+/** What several batches in a row settle; the first one's run grows. */
+export function joined(all: readonly Settled[]): Settled {
+  const [first, ...more] = all;
+  if (first === undefined) throw new TypeError("Nothing to settle");
+  let { delivered, expired, filtered } = first;
+  const dead = [...first.dead];
+  const filteredRanges = [...first.filteredRanges];
+  for (const settled of more) {
+    for (const { at, ...range } of settled.filteredRanges) {
+      filteredRanges.push({ at: at + first.run.count, ...range });
+    }
+    append(first.run, settled.run);
+    delivered += settled.delivered;
+    expired += settled.expired;
+    filtered += settled.filtered;
+    dead.push(...settled.dead);
+  }
+  const { run } = first;
+  return { run, delivered, expired, dead, filtered, filteredRanges };
 }
 
 const UNCLEAR = "The answer decided no event.";

@@ -1,7 +1,10 @@
-/** Collecting a batch: the events from a place on, as many as one attempt may carry. */
+/** Collecting a batch: the events from a place on, as many as one attempt may carry, and what the scope filters. */
 
-import { EventRun, type Position, type Segment } from "../event.ts";
+import type { Clock } from "../clock.ts";
+import type { ScopeKey } from "../config/scope.ts";
+import { EventRun, EventView, type Position, type Segment } from "../event.ts";
 import { EVENT, ROW } from "../json/spans.ts";
+import type { EventFilter } from "./scope_filter.ts";
 
 /** What a connector's loop reads from the log. */
 export interface Source {
@@ -18,6 +21,44 @@ export interface Bounds {
   readonly bytes: number;
 }
 
+/**
+ * What one settle may pass over: events that go nowhere, because they are filtered or have expired. Large, so that a long
+ * stretch of them costs few commits; bounded, because what is collected keeps its segments in memory.
+ */
+export const STRIDE: Bounds = { events: 10_000, bytes: 8 * 1024 * 1024 };
+/** How long the filter may keep the process from all else, in milliseconds, and how often the clock is looked at. */
+const BUSY_MS = 5;
+const EVENTS_PER_LOOK = 32;
+
+/** Events in a row that one part of the scope filters. */
+export interface FilteredRange {
+  /** Place of the first in the run. */
+  readonly at: number;
+  readonly count: number;
+  readonly by: ScopeKey;
+}
+
+/** Which events of a run the scope filters. */
+export interface Filtered {
+  /** In the run's order. */
+  readonly ranges: readonly FilteredRange[];
+  /** Bytes of these events. */
+  readonly bytes: number;
+}
+
+/** What is collected: all events from a place on, without a gap, and which of them go nowhere. */
+export interface Collected {
+  readonly run: EventRun;
+  readonly filtered: Filtered;
+}
+
+/** A connector's scope, and the time that judging by it takes. */
+export interface Scoping {
+  /** Absent: all events pass. */
+  readonly filter?: EventFilter | undefined;
+  readonly clock: Clock;
+}
+
 /** The place behind a run's last event; `from` where the run is empty. */
 export function behind(run: EventRun, from: Position): Position {
   const last = run.count - 1;
@@ -27,26 +68,59 @@ export function behind(run: EventRun, from: Position): Position {
     : { segment: segment.id, index: index + 1 };
 }
 
-/** Reads what the log holds from `from` on, without a gap, up to the bounds and at least one event; empty at its end. */
+/**
+ * Reads what the log holds from `from` on, up to the bounds and at least one event; empty at its end. `bounds` are for
+ * the events that pass, `stride` for those that are filtered between them.
+ */
 export async function collect(
   source: Source,
   from: Position,
   { events, bytes }: Bounds,
-): Promise<EventRun> {
-  const run = new EventRun();
-  let at = from, read = 0;
-  while (run.count < events && read < bytes) {
+  { filter, clock }: Scoping,
+  stride: Bounds = STRIDE,
+): Promise<Collected> {
+  const run = new EventRun(), view = new EventView();
+  const ranges: Range[] = [];
+  let filteredEvents = 0, filteredBytes = 0, passedBytes = 0;
+  let at = from, pausedAt = clock.monotonic();
+  const isFull = () =>
+    run.count - filteredEvents >= events || passedBytes >= bytes ||
+    filteredEvents >= stride.events || filteredBytes >= stride.bytes;
+  while (!isFull()) {
     const segment = await source.next(at);
     if (segment === undefined) break;
     let index = segment.id === at.segment ? at.index : 0;
-    for (; index < segment.count; index++) {
-      if (run.count >= events || read >= bytes) return run;
+    for (; index < segment.count && !isFull(); index++) {
+      const size = eventBytes(segment, index);
+      const by = filter?.by(view.at(segment, index));
+      if (by === undefined) passedBytes += size;
+      else {
+        add(ranges, run.count, by);
+        filteredEvents++;
+        filteredBytes += size;
+      }
       run.push(segment, index);
-      read += eventBytes(segment, index);
+      if (filter === undefined || run.count % EVENTS_PER_LOOK !== 0) continue;
+      if (clock.monotonic() - pausedAt < BUSY_MS) continue;
+      await clock.sleep(0);
+      pausedAt = clock.monotonic();
     }
     at = { segment: segment.id, index };
   }
-  return run;
+  return { run, filtered: { ranges, bytes: filteredBytes } };
+}
+
+interface Range {
+  readonly at: number;
+  count: number;
+  readonly by: ScopeKey;
+}
+
+/** Notes the event at a place, behind all that were noted. */
+function add(ranges: Range[], at: number, by: ScopeKey): void {
+  const last = ranges.at(-1);
+  if (last?.by === by && last.at + last.count === at) last.count++;
+  else ranges.push({ at, count: 1, by });
 }
 
 function eventBytes({ spans }: Segment, index: number): number {

@@ -21,7 +21,7 @@ export interface Live {
   readonly place: Place | undefined;
   /** When the relay took the oldest event that waits; milliseconds since the epoch, null when none does. */
   readonly oldestWaiting: number | null;
-  /** What the SIEM warned of although it takes events. */
+  /** What the SIEM warned of although it takes events, else what is wrong with the scope. */
   readonly warning: string | null;
 }
 
@@ -44,7 +44,7 @@ export class Dispatcher {
     return {
       place: this.#holding?.place ?? this.#place,
       oldestWaiting: this.#session?.oldestWaiting ?? null,
-      warning: this.#session?.warning ?? null,
+      warning: this.#session?.warning ?? this.#options.filter?.warning ?? null,
     };
   }
 

@@ -7,6 +7,7 @@ import type { Logger } from "../logger.ts";
 import type { Source } from "./batches.ts";
 import type { DeadLetterFile } from "./dead_letter_file.ts";
 import { Dispatcher, type Live } from "./dispatcher.ts";
+import type { EventFilter } from "./scope_filter.ts";
 import type { DeliverySettings } from "./settlement.ts";
 
 /** One connector that is to be delivered to. */
@@ -14,6 +15,8 @@ export interface FleetConnector {
   readonly name: string;
   readonly type: string;
   readonly sink: Sink;
+  /** Which events it gets; absent: all. */
+  readonly filter?: EventFilter | undefined;
 }
 
 export interface FleetOptions {

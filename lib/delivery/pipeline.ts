@@ -4,19 +4,21 @@
  *
  * It runs ahead only while all goes well. On anything else (weather, a setup fault, a refusal, expiry) what lies behind
  * is put back, unsettled, and the first batch that was not taken whole is handed to the session, which goes on with it
- * alone. What is put back may have arrived: it is sent again.
+ * alone. What is put back may have arrived: it is sent again. Batches of which all is filtered fly nowhere: they are
+ * taken from the start and settled in their turn.
  */
 
 import type { Position } from "../event.ts";
-import { Batch, type Interruption, type Settled } from "./batch.ts";
-import { behind, collect, type Source } from "./batches.ts";
+import { Batch, type Interruption, joined } from "./batch.ts";
+import { behind, collect, type Scoping, type Source } from "./batches.ts";
 import { Sender, type SenderContext } from "./sender.ts";
 import type { Settlement, SettlementContext } from "./settlement.ts";
 
 /** Bodies kept until they are decided, in bytes: what may be written in the time that decides. */
 const UNDECIDED_BYTES = 16 * 1024 * 1024;
 
-export interface PipelineContext extends SenderContext, SettlementContext {
+export interface PipelineContext
+  extends SenderContext, SettlementContext, Scoping {
   readonly source: Source;
 }
 
@@ -29,7 +31,8 @@ export interface Stalled {
 /** One batch on its way. */
 interface Flight {
   readonly batch: Batch;
-  readonly sender: Sender;
+  /** Undefined: there is nothing to send. */
+  readonly sender: Sender | undefined;
   readonly abort: AbortController;
   state: "flying" | "taken" | "stalled" | "aborted";
   interruption: Interruption | undefined;
@@ -113,21 +116,41 @@ export class Pipeline {
   async #extend(quiet: AbortSignal): Promise<boolean> {
     const { source, sink, settings, clock } = this.#context;
     if (!this.#hasRoom() || this.#isWatching) return false;
-    const run = await collect(source, this.#next, sink.limits);
+    const { limits } = sink;
+    const { run, filtered } = await collect(
+      source,
+      this.#next,
+      limits,
+      this.#context,
+    );
     if (!this.#hasRoom()) return false;
     if (run.count === 0) {
       this.#watch(quiet);
       return false;
     }
-    const batch = new Batch(run);
+    const batch = new Batch(run, filtered);
     if (
       settings.expire > 0 && batch.expire(clock.now() - settings.expire) > 0
     ) {
       this.#isEnding = true;
       return false;
     }
-    this.#launch(batch);
+    if (batch.isDecided) this.#pass(batch);
+    else this.#launch(batch);
     return true;
+  }
+
+  /** All of it is filtered: it waits for its turn to be settled. */
+  #pass(batch: Batch): void {
+    this.#flights.push({
+      batch,
+      sender: undefined,
+      abort: new AbortController(),
+      state: "taken",
+      interruption: undefined,
+    });
+    this.#next = behind(batch.run, this.#next);
+    this.#call();
   }
 
   #hasRoom(): boolean {
@@ -137,25 +160,28 @@ export class Pipeline {
     const { sink, clock } = this.#context;
     if (this.notBefore > clock.monotonic()) return false;
     let bytes = 0;
-    for (const { sender } of this.#flights) bytes += sender.bytes;
+    for (const { sender, batch } of this.#flights) {
+      bytes += (sender?.bytes ?? 0) + batch.filteredBytes;
+    }
     return this.#flights.length < (sink.inFlight ?? 1) &&
       bytes < UNDECIDED_BYTES;
   }
 
   #launch(batch: Batch): void {
+    const sender = this.#free.pop() ?? new Sender(this.#context, this.#ends);
     const flight: Flight = {
       batch,
-      sender: this.#free.pop() ?? new Sender(this.#context, this.#ends),
+      sender,
       abort: new AbortController(),
       state: "flying",
       interruption: undefined,
     };
     this.#flights.push(flight);
-    const landing = flight.sender.make(batch, flight.abort.signal);
+    const landing = sender.make(batch, flight.abort.signal);
     // The batch was cut to what one attempt carries.
     this.#next = behind(batch.run, this.#next);
     landing.then(
-      (interruption) => this.#land(flight, interruption),
+      (interruption) => this.#land(flight, sender, interruption),
       () => {
         flight.state = "aborted";
         this.#call();
@@ -163,8 +189,12 @@ export class Pipeline {
     );
   }
 
-  #land(flight: Flight, interruption: Interruption | undefined): void {
-    const { batch, sender } = flight;
+  #land(
+    flight: Flight,
+    sender: Sender,
+    interruption: Interruption | undefined,
+  ): void {
+    const { batch } = flight;
     flight.interruption = interruption;
     const isTaken = interruption === undefined && batch.isDecided &&
       batch.refused === 0;
@@ -196,12 +226,16 @@ export class Pipeline {
       batch.taken = true;
       return batch.settle();
     }));
-    this.#free.push(...taken.map(({ sender }) => sender));
+    for (const { sender } of taken) if (sender) this.#free.push(sender);
     const done = () => {
       this.#settling = undefined;
       this.#call();
     };
-    this.#settling = this.#settlement.answered(settled).then(
+    const isAnswered = taken.some(({ sender }) => sender !== undefined);
+    const written = isAnswered
+      ? this.#settlement.answered(settled)
+      : this.#settlement.write(settled, {});
+    this.#settling = written.then(
       done,
       (error) => {
         this.#fault = { error };
@@ -235,20 +269,4 @@ export class Pipeline {
     }
     this.#isWoken = false;
   }
-}
-
-/** What several batches in a row settle. */
-function joined(all: readonly Settled[]): Settled {
-  const [first, ...more] = all;
-  if (first === undefined) throw new TypeError("Nothing to settle");
-  let { delivered, expired } = first;
-  const dead = [...first.dead];
-  for (const settled of more) {
-    first.run.segments.push(...settled.run.segments);
-    first.run.indexes.push(...settled.run.indexes);
-    delivered += settled.delivered;
-    expired += settled.expired;
-    dead.push(...settled.dead);
-  }
-  return { run: first.run, delivered, expired, dead };
 }

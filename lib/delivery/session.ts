@@ -13,12 +13,19 @@ import { EventView } from "../event.ts";
 import type { Holding } from "../log/cursor.ts";
 import { type Held, Sender, type SenderContext } from "./sender.ts";
 import { Batch, type Interruption } from "./batch.ts";
-import { behind, collect, type Source } from "./batches.ts";
+import {
+  behind,
+  collect,
+  type Scoping,
+  type Source,
+  STRIDE,
+} from "./batches.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Settlement, type SettlementContext } from "./settlement.ts";
 
 /** What a connector's loop works with. */
-export interface DeliveryContext extends SenderContext, SettlementContext {
+export interface DeliveryContext
+  extends SenderContext, SettlementContext, Scoping {
   readonly source: Source;
 }
 
@@ -40,8 +47,6 @@ const EXPIRY_LOOK_MS = 60_000;
 const EXPIRY_LOOK_SHARE = 10;
 /** How many probes of the same events come before the test event decides. */
 const SAME_PROBES = 3;
-/** What one settle may skip once a whole batch was found expired. */
-const SKIM = { events: 10_000, bytes: 8 * 1024 * 1024 };
 
 export class Session {
   readonly #context: DeliveryContext;
@@ -163,18 +168,31 @@ export class Session {
     const { source, sink, settings, clock } = this.#context;
     const isFresh = this.#batch === undefined || this.#batch.count === 0;
     if (isFresh) {
-      const bounds = this.#skimming ? SKIM : sink.limits;
-      const run = await collect(source, this.#settlement.place, bounds);
-      this.#batch = run.count > 0 ? new Batch(run) : undefined;
+      const bounds = this.#skimming ? STRIDE : sink.limits;
+      const { place } = this.#settlement;
+      const { run, filtered } = await collect(
+        source,
+        place,
+        bounds,
+        this.#context,
+      );
+      this.#batch = run.count > 0 ? new Batch(run, filtered) : undefined;
       this.#suspected = false;
     }
     const batch = this.#batch;
-    if (batch === undefined || settings.expire === 0) return batch;
-    if (isFresh || clock.monotonic() >= this.#nextExpiryLook) {
+    if (batch === undefined) return undefined;
+    let expired = 0;
+    if (
+      settings.expire > 0 &&
+      (isFresh || clock.monotonic() >= this.#nextExpiryLook)
+    ) {
       this.#nextExpiryLook = clock.monotonic() + this.#expiryLook();
-      const expired = batch.expire(clock.now() - settings.expire);
-      this.#skimming = expired > 0 && expired === batch.count;
-      if (expired > 0) await this.#settlement.write(batch.settle(), {});
+      expired = batch.expire(clock.now() - settings.expire);
+      this.#skimming = expired > 0 && expired === batch.wanted;
+    }
+    // Of a fresh one nothing is decided but what is filtered or expired; if that is all, there is nothing to send.
+    if (expired > 0 || isFresh && batch.isDecided) {
+      await this.#settlement.write(batch.settle(), {});
     }
     return batch;
   }
@@ -197,14 +215,21 @@ export class Session {
     this.#probing = false;
     this.#sameProbes++;
     batch.reopen();
-    const room = sink.limits.events - batch.count;
-    if (batch.full || room <= 0) return;
+    const room = sink.limits.events - batch.wanted;
+    // What is filtered takes no room in an attempt, but some in memory.
+    const stride = {
+      events: STRIDE.events - (batch.count - batch.wanted),
+      bytes: STRIDE.bytes - batch.filteredBytes,
+    };
+    if (batch.full || room <= 0 || stride.events <= 0 || stride.bytes <= 0) {
+      return;
+    }
     const from = behind(batch.run, this.#settlement.place);
     const bounds = { events: room, bytes: sink.limits.bytes };
-    const more = await collect(source, from, bounds);
-    if (more.count === 0) return;
-    batch.extend(more);
-    this.#sameProbes = 0;
+    const more = await collect(source, from, bounds, this.#context, stride);
+    const before = batch.wanted;
+    batch.extend(more.run, more.filtered);
+    if (batch.wanted > before) this.#sameProbes = 0;
   }
 
   /** Weather or a setup fault: what is decided is settled, the rest goes again later. */
@@ -249,7 +274,7 @@ export class Session {
 
   /** Waiting for other events would tell no more. */
   #isFinal(batch: Batch): boolean {
-    return batch.full || batch.count >= this.#context.sink.limits.events ||
+    return batch.full || batch.wanted >= this.#context.sink.limits.events ||
       this.#sameProbes >= SAME_PROBES;
   }
 

@@ -139,7 +139,7 @@ export class Settlement {
   /** Writes what was decided, and what changed of the state. */
   async write(settled: Settled, patch: StatePatch): Promise<void> {
     if (this.isLost) return;
-    const { run, delivered, expired, dead } = settled;
+    const { run, delivered, expired, dead, filtered } = settled;
     const at = this.#context.clock.now();
     const before = this.place;
     const moved = run.count === 0
@@ -155,6 +155,7 @@ export class Settlement {
       books: {
         ...moved.books,
         delivered: moved.books.delivered + delivered,
+        filtered: moved.books.filtered + filtered,
         dead: moved.books.dead + letters.length,
         expired: moved.books.expired + expired,
       },

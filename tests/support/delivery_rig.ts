@@ -3,6 +3,7 @@
 import type { BatchLimits, Sink } from "../../lib/connector.ts";
 import { DeadLetterFile } from "../../lib/delivery/dead_letter_file.ts";
 import { Fleet } from "../../lib/delivery/fleet.ts";
+import type { EventFilter } from "../../lib/delivery/scope_filter.ts";
 import type { DeliverySettings } from "../../lib/delivery/settlement.ts";
 import type { Position, Segment } from "../../lib/event.ts";
 import type { DeadLetter, Holding, Place } from "../../lib/log/cursor.ts";
@@ -108,7 +109,8 @@ export class ArrayLog {
   /** What `countsOf` says of waiting, for the books. */
   #check(): void {
     const { books, seen } = this.place;
-    const settled = books.delivered + books.dead + books.expired;
+    const settled = books.delivered + books.dead + books.expired +
+      books.filtered;
     const behind = seen["lane"]?.events ?? 0;
     if (settled !== behind) {
       throw new Error(`Books say ${settled}, the place ${behind}`);
@@ -125,6 +127,7 @@ export interface RigOptions {
   readonly log?: ArrayLog;
   /** In place of the scripted one: a connector's own, speaking to a scripted server. */
   readonly sink?: Sink | ((clock: ManualClock) => Sink);
+  readonly filter?: EventFilter;
 }
 
 export class Rig {
@@ -153,6 +156,7 @@ export class Rig {
         name: "soc",
         type: "scripted",
         sink: typeof sink === "function" ? sink(this.clock) : sink,
+        filter: options.filter,
       }],
       source: this.log,
       takeLease: (connector) => this.log.takeLease(connector),
