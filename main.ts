@@ -20,6 +20,7 @@ import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
 import { platformToken } from "./lib/delivery/platform_token.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
 import { Acks } from "./lib/log/acks.ts";
+import type { SinkEnvironment } from "./lib/connector.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
 import { BooksExpiry } from "./lib/log/expiry.ts";
@@ -135,26 +136,7 @@ async function openFleet(
   logger: Logger,
   env: Environment,
 ): Promise<Fleet> {
-  const deploy = platformToken(env);
-  const environment = {
-    hostname: relay.hostname ?? machineName(),
-    clock: systemClock,
-    uuid: () => crypto.randomUUID(),
-    randomBytes: (count: number) =>
-      crypto.getRandomValues(new Uint8Array(count)),
-    readFile: (path: string) => Deno.readTextFileSync(path),
-    ...deploy !== undefined && { platformToken: deploy },
-    ocsf: new OcsfReader({ map: mapEvent }).form,
-    http: (target: Parameters<typeof openHttp>[0]) =>
-      openHttp(target, {
-        clock: systemClock,
-        userAgent: `hecate/${VERSION}`,
-      }),
-    stream: (target: Parameters<typeof openStream>[0]) =>
-      openStream(target, { clock: systemClock }),
-    datagrams: (target: Parameters<typeof openDatagrams>[0]) =>
-      openDatagrams(target, { clock: systemClock }),
-  };
+  const environment = sinkEnvironment(relay, env);
   const deadLetterFile = relay.deadLetterPath === undefined
     ? undefined
     : new DeadLetterFile(relay.deadLetterPath, logger);
@@ -194,6 +176,49 @@ async function openFleet(
     logger,
     ...(deadLetterFile === undefined ? {} : { deadLetterFile }),
   });
+}
+
+/** What connectors get from outside. */
+function sinkEnvironment(
+  relay: Settings["relay"],
+  env: Environment,
+): SinkEnvironment {
+  const deploy = platformToken(env);
+  return {
+    hostname: relay.hostname ?? machineName(),
+    clock: systemClock,
+    uuid: () => crypto.randomUUID(),
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    readFile: (path) => Deno.readTextFileSync(path),
+    ...deploy !== undefined && { platformToken: deploy },
+    ocsf: new OcsfReader({ map: mapEvent }).form,
+    http: (target) =>
+      openHttp(target, { clock: systemClock, userAgent: `hecate/${VERSION}` }),
+    stream: (target) => openStream(target, { clock: systemClock }),
+    datagrams: (target) => openDatagrams(target, { clock: systemClock }),
+  };
+}
+
+/** A connection test over connections of its own; loaded on demand. */
+function connectorTester(settings: Settings, env: Environment) {
+  const { connectors, relay, secrets } = settings;
+  return async (
+    name: string,
+    { event }: { readonly event: boolean },
+    signal: AbortSignal,
+  ) => {
+    const connector = connectors.find((one) => one.name === name);
+    if (connector === undefined) return undefined;
+    const { testConnection } = await import(
+      "./lib/delivery/test_connection.ts"
+    );
+    return await testConnection(connector, {
+      environment: sinkEnvironment(relay, env),
+      event,
+      redact: redactor(secrets),
+      signal,
+    });
+  };
 }
 
 /** @throws {StartFault} when the settings ask for what this Deno cannot do. */
@@ -274,6 +299,7 @@ async function serve(parts: {
         version: VERSION,
         uptime: systemClock.monotonic() - startedAt,
       }),
+    testConnector: connectorTester(settings, env),
     uuid: () => crypto.randomUUID(),
     version: VERSION,
   });
@@ -364,12 +390,14 @@ function endOnSignals(stop: () => Promise<void>): void {
 /** `deno task hecate …`: one command, then the end. */
 async function runCommand(args: readonly string[]): Promise<never> {
   const { runCli } = await import("./lib/cli/run.ts");
+  const env = Deno.env.toObject();
   const code = await runCli(args, {
-    env: Deno.env.toObject(),
+    env,
     types: Object.values(registry),
     version: VERSION,
     platform: `deno ${Deno.version.deno}`,
     readFile: (path) => Deno.readTextFileSync(path),
+    sinkEnvironment: (relay) => sinkEnvironment(relay, env),
     // deno-lint-ignore no-console -- results go to stdout
     out: (line) => console.log(line),
     err: tell,

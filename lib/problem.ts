@@ -44,7 +44,8 @@ export const PROBLEMS = {
   "in-progress": {
     status: 409,
     title: "The same request is still being carried out",
-    help: "Ask again with the same Idempotency-Key: its answer is kept.",
+    help:
+      "Wait for its end. With the same Idempotency-Key its answer is kept; a connection test has none.",
   },
   "wrong-state": {
     status: 409,

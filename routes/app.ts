@@ -6,6 +6,10 @@ import type { Acks } from "../lib/log/acks.ts";
 import type { EventLog } from "../lib/log/log.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { IngestToken } from "../lib/tokens.ts";
+import {
+  type ConnectorTester,
+  mountConnectorTest,
+} from "./admin/test_connector.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import { mountHome } from "./home.ts";
 import type { BodyPatience } from "./ingest/deadlines.ts";
@@ -38,6 +42,8 @@ export interface AppDeps {
   readonly accepts?: () => boolean;
   /** What `/api/v1/status` answers. */
   readonly status: () => Promise<unknown>;
+  /** Tests a connector's connection. Absent: there is none to test. */
+  readonly testConnector?: ConnectorTester;
   /** Ids of requests. */
   readonly uuid: () => string;
   readonly version: string;
@@ -87,6 +93,10 @@ export function createApp(deps: AppDeps): App {
   mountHome(rest, deps.version);
   mountProblems(rest);
   mountStatus(rest, deps);
+  mountConnectorTest(
+    rest,
+    deps.testConnector ?? (() => Promise.resolve(undefined)),
+  );
   for (const path of LOOKED_AT) {
     rest.all(path, (c) =>
       problem(

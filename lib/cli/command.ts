@@ -1,7 +1,8 @@
 /** What a command of `hecate` is, what it gets and how it ends. */
 
 import type { Environment } from "../config/environment.ts";
-import type { ConnectorType } from "../connector.ts";
+import type { RelaySettings } from "../config/relay.ts";
+import type { ConnectorType, SinkEnvironment } from "../connector.ts";
 
 /** Exit codes (console-and-cli §3). */
 export const EXIT = {
@@ -39,6 +40,8 @@ export interface CliContext {
   readonly platform: string;
   /** @throws when the file cannot be read. */
   readonly readFile: (path: string) => string;
+  /** What connectors get from outside, as in the relay. */
+  readonly sinkEnvironment: (relay: RelaySettings) => SinkEnvironment;
   /** One line of the result, to stdout. */
   readonly out: (line: string) => void;
   /** One line for the person, to stderr: progress, hints, faults. */

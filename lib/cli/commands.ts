@@ -7,6 +7,7 @@ import {
   configShow,
   configValidate,
 } from "./config_commands.ts";
+import { connectorsList, connectorsTest } from "./connector_commands.ts";
 
 const version: Command = {
   name: "version",
@@ -36,6 +37,8 @@ export const COMMANDS: readonly Command[] = [
   configShow,
   configEnv,
   configSchema,
+  connectorsList,
+  connectorsTest,
   version,
   help,
 ];

@@ -217,9 +217,9 @@ function refused(
 ): TestStep {
   const step = failed("certificate", ms, error);
   if (shown === undefined) return step;
-  const detail = `${error.message} It shows: ${described(shown)}`;
   const { fault } = step;
   const message = said(error, plan.serverName ?? plan.host, shown);
+  const detail = `${message ?? error.message} It shows: ${described(shown)}`;
   if (fault === undefined || message === undefined) return { ...step, detail };
   const outcome = transportOutcome(error);
   const help = outcome.kind === "held" ? outcome.help : "";

@@ -8,6 +8,7 @@ import {
 } from "../../../lib/cli/command.ts";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import { runCli } from "../../../lib/cli/run.ts";
+import { sinkEnvironment } from "../../support/sinks.ts";
 import { readmePage } from "../../support/write_docs.ts";
 
 const FILES: Readonly<Record<string, string>> = {
@@ -37,6 +38,7 @@ async function run(
       if (text === undefined) throw new Deno.errors.NotFound(path);
       return text;
     },
+    sinkEnvironment: () => sinkEnvironment(),
     out: (line) => out.push(line),
     err: (line) => err.push(line),
   }, commands);
@@ -51,7 +53,7 @@ function made(command: Partial<Command>): Command {
 
 Deno.test("runCli() names the nearest command, flag and count of arguments; exit 2", async () => {
   const commands = [
-    made({ name: "connectors list" }),
+    made({ name: "tokens list" }),
     made({
       name: "status",
       arguments: "NAME",
@@ -76,7 +78,7 @@ Deno.test("runCli() names the nearest command, flag and count of arguments; exit
       ["statsu a", 'no command "statsu". Did you mean "status"?', LISTS],
       ["nonsense", 'no command "nonsense".', LISTS],
       ["__proto__", 'no command "__proto__".', LISTS],
-      ["connectors", '"connectors" wants a second word: list.', LISTS],
+      ["tokens", '"tokens" wants a second word: list.', LISTS],
       ["help statsu", 'no command "statsu". Did you mean "status"?', LISTS],
       [
         "status",
