@@ -15,7 +15,7 @@ import { Sender, type SenderContext } from "./sender.ts";
 import type { Settlement, SettlementContext } from "./settlement.ts";
 
 /** Bodies kept until they are decided, in bytes: what may be written in the time that decides. */
-const UNDECIDED_BYTES = 16 * 1024 * 1024;
+const UNDECIDED_BYTES = 24 * 1024 * 1024;
 
 export interface PipelineContext
   extends SenderContext, SettlementContext, Scoping {
