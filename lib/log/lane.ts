@@ -23,7 +23,7 @@ import {
   readHead,
 } from "./heads.ts";
 import { writerKey } from "./keys.ts";
-import { isDiskFull, isLocked, type Kv, messageOf } from "./kv.ts";
+import { isDiskFull, isLocked, type Kv, KvTimeout, messageOf } from "./kv.ts";
 import type { LaneTotals } from "./segment_builder.ts";
 import type { Store } from "./store.ts";
 
@@ -197,6 +197,10 @@ export class Lane {
           "An append's outcome is unknown; asking the writer head",
           { lane: this.#name, error: messageOf(error) },
         );
+        // A frozen connection answers nothing more, and a fresh one does within milliseconds.
+        if (error instanceof KvTimeout) {
+          await this.#store.refresh().catch(() => undefined);
+        }
       }
       return { error };
     }
@@ -217,7 +221,10 @@ export class Lane {
         if (head.version === null) throw new Error("The writer head is gone");
         if (this.#isOthers(head)) return this.#lose(head, id);
         this.#head = head;
-        if (head.id === id) return { kind: "stored", segment: head.version };
+        if (head.id === id) {
+          this.#say("An append in doubt is stored");
+          return { kind: "stored", segment: head.version };
+        }
         if (isFinal) return { kind: "absent" };
         const fence = {
           ...head,
@@ -227,6 +234,7 @@ export class Lane {
         const version = await putHead(this.#store, this.#name, fence);
         if (version !== undefined) {
           this.#head = { ...fence, version };
+          this.#say("An append in doubt is fenced off");
           return { kind: "absent" };
         }
         // The head moved meanwhile: the append arrived. Read again.
@@ -246,6 +254,11 @@ export class Lane {
         await this.#pause(tries, LONGEST_PAUSE_MS);
       }
     }
+  }
+
+  #say(outcome: string): void {
+    const { logger } = this.#store;
+    logger.log("debug", "store.slow", outcome, { lane: this.#name });
   }
 
   /** Has another process taken the lane while it was not used? Then nothing of the append has been sent yet. */

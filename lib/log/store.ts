@@ -24,6 +24,8 @@ export interface StoreOptions {
   readonly logger: Logger;
   /** Default `Deno.openKv`. */
   readonly openKv?: (path?: string) => Promise<Kv>;
+  /** Default `CALL_MS`. */
+  readonly callMs?: number;
 }
 
 /** A fault that a person has to mend; the message is one line. */
@@ -42,6 +44,7 @@ export class Store {
   /** Absolute path of the KV file, where there is one. */
   readonly path: string | undefined;
   readonly #open: () => Promise<Kv>;
+  readonly #callMs: number;
   readonly #lock: Deno.FsFile | undefined;
   #kv: Kv;
   #opening: Promise<Kv> | undefined;
@@ -60,6 +63,7 @@ export class Store {
     this.#open = parts.open;
     this.clock = parts.options.clock;
     this.logger = parts.options.logger;
+    this.#callMs = parts.options.callMs ?? CALL_MS;
     this.path = parts.path;
     this.#lock = parts.lock;
   }
@@ -76,7 +80,7 @@ export class Store {
 
   /** One call. @throws {KvTimeout} after `CALL_MS`, or what the call throws. */
   async call<T>(work: (kv: Kv) => Promise<T>): Promise<T> {
-    return await withTimeout(this.clock, work(this.#kv), CALL_MS);
+    return await withTimeout(this.clock, work(this.#kv), this.#callMs);
   }
 
   /**
@@ -86,7 +90,7 @@ export class Store {
   async refresh(): Promise<void> {
     if (this.isExclusive || this.#isClosed) return;
     if (this.#opening === undefined) {
-      const opening = withTimeout(this.clock, this.#open(), CALL_MS);
+      const opening = withTimeout(this.clock, this.#open(), this.#callMs);
       this.#opening = opening;
       const done = () => {
         if (this.#opening === opening) this.#opening = undefined;

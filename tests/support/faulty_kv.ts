@@ -1,4 +1,8 @@
-/** A real `Deno.Kv` whose commits and reads go wrong as a network makes them go wrong. */
+/**
+ * A real `Deno.Kv` whose commits and reads go wrong as a network makes them go wrong: the faithful stand-in for what
+ * `reference/kv.md` §5 saw over KV Connect. All operations of a handle share one connection; what was sent is not
+ * cancelled, neither by a lost race nor by `close()`.
+ */
 
 import type { Kv } from "../../lib/log/kv.ts";
 
@@ -21,6 +25,38 @@ export interface FaultPlan {
   commit(): Fault | undefined;
   /** Asked for each read. */
   read?(): "throw" | "hang" | undefined;
+  /** Is the connection of the handle with this number (from 0) frozen? Then nothing of it is heard again. */
+  frozen?(handle: number): boolean;
+  /** Counts what is under way in the real KV, so that a test knows when to move its clock. */
+  readonly traffic?: { calls: number };
+}
+
+/**
+ * Handles over one real KV, as a process opens them one after the other. The first is number 0; a commit that a frozen
+ * connection holds back waits in `held`.
+ */
+export class FaultyStore {
+  readonly held: (() => Promise<unknown>)[] = [];
+  opened = 0;
+  closed = 0;
+
+  constructor(readonly real: Deno.Kv, readonly plan: FaultPlan) {}
+
+  readonly openKv = (): Promise<Kv> => {
+    const number = this.opened++;
+    const { plan } = this;
+    const isFrozen = () => plan.frozen?.(number) === true;
+    const handle = new FaultyKv(this.real, {
+      ...plan,
+      commit: () => isFrozen() ? "late" : plan.commit(),
+      read: () => isFrozen() ? "hang" : plan.read?.(),
+    }, this.held);
+    // What is under way goes on: closing cancels nothing.
+    handle.close = () => {
+      this.closed++;
+    };
+    return Promise.resolve(handle);
+  };
 }
 
 function never<T>(): Promise<T> {
@@ -50,18 +86,23 @@ export class FaultyKv implements Kv {
   readonly getMany: Deno.Kv["getMany"] = (keys, options) =>
     this.#read(() => this.#real.getMany(keys, options));
 
-  readonly list: Deno.Kv["list"] = (selector, options) =>
-    this.#real.list(selector, options);
+  readonly list: Deno.Kv["list"] = (selector, options) => {
+    const iterator = this.#real.list<never>(selector, options);
+    const next = iterator.next.bind(iterator);
+    iterator.next = () => this.#read(next);
+    return iterator;
+  };
 
   commitVersionstamp(): ReturnType<Deno.Kv["commitVersionstamp"]> {
     return this.#real.commitVersionstamp();
   }
 
-  close(): void {}
+  close: () => void = () => undefined;
 
   atomic(): Deno.AtomicOperation {
     const operation = this.#real.atomic();
-    const commit = () => Deno.AtomicOperation.prototype.commit.call(operation);
+    const commit = () =>
+      this.#count(() => Deno.AtomicOperation.prototype.commit.call(operation));
     operation.commit = () => this.#commit(commit);
     return operation;
   }
@@ -102,7 +143,17 @@ export class FaultyKv implements Kv {
       case "hang":
         return await never();
       default:
-        return await read();
+        return await this.#count(read);
+    }
+  }
+
+  async #count<T>(work: () => Promise<T>): Promise<T> {
+    const { traffic = { calls: 0 } } = this.#plan;
+    traffic.calls++;
+    try {
+      return await work();
+    } finally {
+      traffic.calls--;
     }
   }
 }

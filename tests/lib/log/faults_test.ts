@@ -3,8 +3,14 @@ import { readHeads } from "../../../lib/log/heads.ts";
 import type { Kept } from "../../../lib/log/log.ts";
 import { readHeader } from "../../../lib/log/segment.ts";
 import { drive } from "../../support/drive.ts";
-import { type Fault, FaultyKv, release } from "../../support/faulty_kv.ts";
+import {
+  type Fault,
+  FaultyKv,
+  FaultyStore,
+  release,
+} from "../../support/faulty_kv.ts";
 import { intakeOf, openRig, readAll, seeded } from "../../support/log_rig.ts";
+import { checkChains } from "../../support/chains.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 
 const REMOTE = "http://kv.invalid";
@@ -231,5 +237,69 @@ Deno.test("append() that was given up is fenced: it cannot arrive any more", asy
   ok(isKept(await drive(clock, log.append(intakeOf(["3"])))));
   deepEqual(await drive(clock, readAll(log)), ["1", "3"]);
   await drive(clock, log.close());
+  real.close();
+});
+
+Deno.test("append() over a connection that froze goes on by a fresh handle; what the old one still held is fenced off", async () => {
+  const real = await Deno.openKv(":memory:");
+  const clock = new ManualClock();
+  let isFrozen = false;
+  const store = new FaultyStore(real, {
+    commit: () => undefined,
+    // Only what is there at the moment: new connections work.
+    frozen: (handle) => isFrozen && handle === 0,
+  });
+  const log = await openRig({
+    location: REMOTE,
+    clock,
+    openKv: store.openKv,
+  });
+  ok(isKept(await drive(clock, log.append(intakeOf(["1"])))));
+  isFrozen = true;
+  const before = clock.monotonic();
+  ok(isKept(await drive(clock, log.append(intakeOf(["2"])))));
+  const took = clock.monotonic() - before;
+  ok(took < 6_000, `${took} ms: one time-out, not one more for each read`);
+  deepEqual([store.opened, store.closed], [2, 1]);
+  // Closing cancelled nothing: the first try arrives now.
+  equal(store.held.length, 1);
+  await release(store.held);
+  ok(isKept(await drive(clock, log.append(intakeOf(["3"])))));
+  deepEqual(await drive(clock, readAll(log)), ["1", "2", "3"]);
+  await drive(clock, log.close());
+  real.close();
+});
+
+Deno.test("what was on its way when the log closed may be stored later, and is not doubled by the next process", async () => {
+  const real = await Deno.openKv(":memory:");
+  const clock = new ManualClock();
+  let isFrozen = false;
+  const store = new FaultyStore(real, {
+    commit: () => undefined,
+    frozen: () => isFrozen,
+  });
+  const first = await openRig({
+    location: REMOTE,
+    clock,
+    openKv: store.openKv,
+  });
+  ok(isKept(await drive(clock, first.append(intakeOf(["1"])))));
+  isFrozen = true;
+  const kept = first.append(intakeOf(["2"]));
+  await drive(clock, first.close());
+  equal((await drive(clock, kept)).refusal, "unavailable");
+  isFrozen = false;
+  const second = await openRig({
+    location: REMOTE,
+    clock,
+    openKv: store.openKv,
+  });
+  ok(isKept(await drive(clock, second.append(intakeOf(["3"])))));
+  // A kill of the process before it could fence: all of its tries arrive, and one at most counts.
+  await release(store.held);
+  const stored = await drive(clock, readAll(second));
+  deepEqual(stored.toSorted(), ["1", "2", "3"]);
+  await drive(clock, second.close());
+  await checkChains(real);
   real.close();
 });

@@ -3,7 +3,7 @@ import { readHolders } from "../../../lib/log/holders.ts";
 import { processes } from "../../../lib/log/keys.ts";
 import { LEASE_MS, takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog } from "../../../lib/log/log.ts";
-import { pass } from "../../support/drive.ts";
+import { turn } from "../../support/drive.ts";
 import { FaultyKv } from "../../support/faulty_kv.ts";
 import { openRig } from "../../support/log_rig.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
@@ -58,12 +58,24 @@ class Process {
 Deno.test("processes over one store share the connectors, and share anew when one comes, goes or is killed", async () => {
   const real = await Deno.openKv(":memory:");
   const clock = new ManualClock();
+  const traffic = { calls: 0 };
+  /** Time moves only while nobody waits for the store: a slow machine must not look like a slow store. */
+  const pass = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 500) {
+      for (let quiet = 0; quiet < 2; quiet++) {
+        await turn();
+        if (traffic.calls > 0) quiet = -1;
+      }
+      clock.advance(500);
+    }
+  };
   const start = async (instance: string): Promise<Process> => {
     const state: { process?: Process } = {};
     const isDead = () => state.process?.isDead === true;
     const plan = {
       commit: () => isDead() ? "hang_before" as const : undefined,
       read: () => isDead() ? "hang" as const : undefined,
+      traffic,
     };
     const log = await openRig({
       location: "http://kv.invalid",
@@ -75,16 +87,16 @@ Deno.test("processes over one store share the connectors, and share anew when on
   };
   const counts = (...all: Process[]) => all.map(({ count }) => count);
   const a = await start("a");
-  await pass(clock, 3_000, 500);
+  await pass(3_000);
   deepEqual(counts(a), [9], "alone: all at once");
   const b = await start("b");
-  await pass(clock, 20_000, 500);
+  await pass(20_000);
   deepEqual(counts(a, b).toSorted(), [4, 5]);
   const c = await start("c");
-  await pass(clock, 40_000, 500);
+  await pass(40_000);
   deepEqual(counts(a, b, c), [3, 3, 3]);
   const settled = a.handovers + b.handovers + c.handovers;
-  await pass(clock, 9 * LEASE_MS, 1_000);
+  await pass(9 * LEASE_MS);
   equal(a.handovers + b.handovers + c.handovers, settled, "at rest");
   deepEqual(
     [...(await readHolders(a.log)).values()].toSorted(),
@@ -94,18 +106,18 @@ Deno.test("processes over one store share the connectors, and share anew when on
 
   // Given back in order: within a poll.
   const ending = c.end();
-  await pass(clock, 2_000, 500);
+  await pass(2_000);
   await ending;
   equal(a.count + b.count, 9);
-  await pass(clock, 30_000, 500);
+  await pass(30_000);
   deepEqual(counts(a, b).toSorted(), [4, 5]);
 
   // Killed: within the lease and a poll, and nothing is handed over to the dead.
   const before = a.handovers + b.handovers;
   b.isDead = true;
-  await pass(clock, LEASE_MS + 2_000, 500);
+  await pass(LEASE_MS + 2_000);
   deepEqual(counts(a), [9]);
-  await pass(clock, 9 * LEASE_MS, 1_000);
+  await pass(9 * LEASE_MS);
   deepEqual(counts(a), [9]);
   equal(a.handovers + b.handovers, before);
 
@@ -114,7 +126,7 @@ Deno.test("processes over one store share the connectors, and share anew when on
   equal(records.length, 1, "the dead one's record is gone");
   b.isDead = false;
   const over = Promise.all([a.end(), b.end()]);
-  await pass(clock, 10_000, 500);
+  await pass(10_000);
   await over;
   real.close();
 });
