@@ -81,7 +81,12 @@ Deno.test("compileWhen() reads whole numbers digit by digit", () => {
       "9007199254740993 in event.ports",
       "!(9007199254740992 in event.ports)",
     ]
-  ) assert.equal(answer(expression, EVENT), true, expression);
+  ) {
+    assert.deepEqual([expression, answer(expression, EVENT)], [
+      expression,
+      true,
+    ]);
+  }
   // Not wrong silently: an error, which lets the event pass.
   assert.match(String(answer("event.uint64 + 1 > 5", EVENT)), /overflow/);
 });
@@ -163,11 +168,11 @@ Deno.test("compileWhen() gives up on values too large to be judged in time", () 
     `{"a":[${Array.from({ length: bytes / 2 }, () => "1").join()}]}`;
   const flat = "event.a.exists(x, x == 2)";
   const nested = "event.a.exists(x, event.a.exists(y, x + y == 3))";
-  assert.equal(answer(flat, list(200_000)), false);
+  assert.ok(!answer(flat, list(200_000)));
   assert.match(String(answer(flat, list(300_000))), /too large/);
   assert.match(String(answer(nested, list(20_000))), /too large/);
   const text = `{"a":"${"a".repeat(500_000)}"}`;
-  assert.equal(answer('event.a.contains("b")', text), false);
+  assert.ok(!answer('event.a.contains("b")', text));
   assert.match(
     String(answer('event.a.matches("a?a?a?a?a?a?a?a?a?a?a?a?b")', text)),
     /too long/,
