@@ -56,8 +56,11 @@ export interface NewDeadLetter {
 export interface DeadRecord {
   readonly id: string;
   readonly connector: string;
-  /** When it was given up: RFC 3339, UTC. */
+  /** When it was given up: RFC 3339, and in milliseconds since the Unix epoch. */
   readonly timestamp: string;
+  readonly at: number;
+  /** Its 30 days begin here: milliseconds since the Unix epoch. */
+  readonly keptFrom: number;
   readonly reason: DataReason;
   readonly error: string;
   readonly attempts: number;
@@ -99,9 +102,12 @@ export function writesOf(
   }
   const { timestamp, reason, error, attempts, isRaw, producer } = letter;
   const { receivedAt, keptFrom = at } = letter;
+  const print = printOf(letter);
   const record = toValue({
     timestamp,
     at,
+    keptFrom,
+    print,
     connector,
     error,
     reason,
@@ -122,7 +128,7 @@ export function writesOf(
     preview: previewOf(event),
     producer,
     parts: parts.length,
-    print: printOf(letter),
+    print,
     keptFrom,
   });
   return {
@@ -172,7 +178,7 @@ export function entryValue(entry: DeadEntryValue): Uint8Array {
   return toValue({ ...entry, error: entry.error.slice(0, SHOWN_ERROR) });
 }
 
-function previewOf(event: Uint8Array): string {
+export function previewOf(event: Uint8Array): string {
   // As many bytes as the longest characters take; one that is cut lies behind the last that is shown.
   const text = decoder.decode(event.subarray(0, PREVIEW * 4));
   return [...text].slice(0, PREVIEW).join("");
@@ -222,6 +228,8 @@ export async function readDeadLetter(
     id,
     connector,
     timestamp: textIn(record, "timestamp"),
+    at: numberIn(record, "at"),
+    keptFrom: numberIn(record, "keptFrom"),
     // Written by this program from the closed list.
     reason: textIn(record, "reason") as DataReason,
     error: textIn(record, "error"),

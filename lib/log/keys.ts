@@ -131,10 +131,11 @@ export function timeOfDeadAt(key: Deno.KvKey): number {
   return Number(key[2]);
 }
 
-/** A place in the index of one connector: before the first letter of that moment, or right behind one letter. */
+/** A place in the index of one connector: before the first letter of a moment, or before or right behind one letter. */
 export interface DeadAtBound {
   readonly ms: number;
-  readonly behind?: string;
+  readonly id?: string;
+  readonly isBehind?: boolean;
 }
 
 /** The index of one connector between two places; undefined: from its beginning, to its end. */
@@ -143,10 +144,10 @@ export function deadAtBetween(
   from: DeadAtBound | undefined,
   to: DeadAtBound | undefined,
 ): Deno.KvListSelector {
-  const bound = ({ ms, behind }: DeadAtBound): Deno.KvKey =>
-    behind === undefined
+  const bound = ({ ms, id, isBehind = false }: DeadAtBound): Deno.KvKey =>
+    id === undefined
       ? ["deadat", connector, timePart(ms)]
-      : ["deadat", connector, timePart(ms), `${behind}\0`];
+      : ["deadat", connector, timePart(ms), isBehind ? `${id}\0` : id];
   return {
     start: from === undefined ? ["deadat", connector] : bound(from),
     end: to === undefined ? ["deadat", `${connector}\0`] : bound(to),
