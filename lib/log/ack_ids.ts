@@ -32,22 +32,11 @@ export const MAX_CHANNELS = 1_000_000;
 const MAX_KNOWN = 10_000;
 /** A channel in use says so in the store this often. */
 export const TOUCH_MS = 86_400_000;
-/** More than the value of an ack record, and what its key takes beside the token's name. */
-export const ACK_VALUE_BYTES = 96;
+/** More than an ack takes in a commit: its own record at most, beside the key. And a key beside the token's name. */
+export const ACK_VALUE_BYTES = 128;
 const KEY_BYTES = 96;
 
 const encoder = new TextEncoder();
-
-/** An ack record: `count` events of its segment from `first` on; `at`: when they came (Unix milliseconds). */
-export interface AckedEvents {
-  readonly first: number;
-  readonly count: number;
-  readonly at: number;
-}
-
-export function ackValue({ first, count, at }: AckedEvents): Uint8Array {
-  return toValue({ first, count, at });
-}
 
 /** Why there is no id: as of an append, or there are too many channels. */
 export type AckRefusal = "full" | "unavailable" | "crowded";

@@ -2,12 +2,19 @@
  * What the store knows of ack ids: where each one's events lie (`["ack", …]`) until it was told to be true, and which
  * were told when (`["acktold", …]`), for `GRACE_MS`. Both change in one commit.
  *
- * Nothing of it is held in memory: a poll reads one range, which costs some microseconds an id, and so answers alike
+ * Nothing of it is held in memory: a poll reads one range, which costs some microseconds a record, and so answers alike
  * in every process and after every restart.
  */
 
 import { acksBetween, ackToldKey, ackToldOf } from "./keys.ts";
-import { fromValue, numberIn, toValue } from "./kv.ts";
+import { fromValue, MAX_CHECKS, numberIn, toValue } from "./kv.ts";
+import {
+  type AckedEvents,
+  type AckRecord,
+  groupOf,
+  recordOf,
+  recordValue,
+} from "./ack_sets.ts";
 import type { Store } from "./store.ts";
 
 /** How long `true` is told again. What is told within a second shares its time, so it is up to a second longer. */
@@ -15,10 +22,10 @@ export const GRACE_MS = 600_000;
 const TOLD_WITHIN_MS = 1_000;
 /** Entries of one read. */
 const PAGE = 1_000;
-/** Ids in a row with smaller gaps are read at one go; of more ranges than this the whole is. */
-const MAX_GAP = 1_000, MAX_RANGES = 32;
-/** Records that one commit deletes. */
-const COMMIT_RECORDS = 400;
+/** Groups with smaller gaps are read at one go; of more ranges than this the whole is. */
+const MAX_GAP = 8, MAX_RANGES = 32;
+/** Records that one commit deletes, and that it rewrites, each with a check. */
+const COMMIT_DELETES = 400, COMMIT_REWRITES = MAX_CHECKS - 2;
 /** A record of told ids is not added to beyond this. */
 const MAX_TOLD_BYTES = 32_768;
 /** Tries against other polls of the same channel. */
@@ -30,15 +37,16 @@ export interface AckChannel {
   readonly channel: string;
 }
 
-/** Events of one segment that an id stands for. */
-export interface AckPart {
-  readonly key: Deno.KvKey;
-  readonly id: number;
+/** A record as it lies in the store. */
+export interface StoredAcks extends AckRecord {
+  readonly entry: { readonly key: Deno.KvKey; readonly versionstamp: string };
+  readonly group: number;
   readonly segment: string;
-  readonly first: number;
-  readonly count: number;
-  /** When they came: Unix milliseconds. */
-  readonly at: number;
+}
+
+/** Events of one segment that an id stands for. */
+export interface AckPart extends AckedEvents {
+  readonly record: StoredAcks;
 }
 
 /** Ids that were told to be true. */
@@ -52,7 +60,7 @@ export interface Told {
 }
 
 /** The parts of those ids that have some. `ids`: ascending. @throws what the store throws. */
-export async function readParts(
+export async function readAcks(
   store: Store,
   at: AckChannel,
   ids: readonly number[],
@@ -60,31 +68,36 @@ export async function readParts(
   const wanted = new Set(ids);
   const found = new Map<number, AckPart[]>();
   for (const range of rangesOf(ids)) {
-    for await (const part of partsBetween(store, at, range)) {
-      if (!wanted.has(part.id)) continue;
-      const parts = found.get(part.id);
-      if (parts === undefined) found.set(part.id, [part]);
-      else parts.push(part);
+    for await (const record of recordsBetween(store, at, range)) {
+      for (const { id, first, count } of record.acks) {
+        if (!wanted.has(id)) continue;
+        const part = { id, first, count, record };
+        const parts = found.get(id);
+        if (parts === undefined) found.set(id, [part]);
+        else parts.push(part);
+      }
     }
   }
   return found;
 }
 
-/** The records of a range of ids, in order. @throws what the store throws. */
-export async function* partsBetween(
+/** The records of a range of groups, in order. @throws what the store throws. */
+export async function* recordsBetween(
   store: Store,
   { token, channel }: AckChannel,
-  range: { readonly from: number; readonly to: number },
-): AsyncGenerator<AckPart> {
+  groups: { readonly from: number; readonly to: number },
+): AsyncGenerator<StoredAcks> {
   let after: Deno.KvKey | undefined;
   for (;;) {
     const entries = await page(
       store,
-      acksBetween(token, channel, range, after),
+      acksBetween(token, channel, groups, after),
     );
-    for (const { key, value } of entries) {
-      const part = partOf(key, value);
-      if (part !== undefined) yield part;
+    for (const { key, value, versionstamp } of entries) {
+      const [, , , group, segment] = key;
+      if (typeof group !== "number" || typeof segment !== "string") continue;
+      const entry = { key, versionstamp };
+      yield { ...recordOf(value), entry, group, segment };
     }
     after = entries.at(-1)?.key;
     if (entries.length < PAGE) return;
@@ -137,57 +150,101 @@ export function idsTold(
 }
 
 /**
- * Notes ids as told and deletes their parts, in as many commits as needed; each one says of every id whose parts it
- * deletes that it was told. `known`: as read before. Also deletes what of it is no longer repeated.
+ * Notes the ids of `news` as told and takes their parts away, in as many commits as needed; each one says of every id
+ * whose parts it takes that it was told. `known` and `isTold`: as read before. Also deletes what of it is no longer
+ * repeated.
  * @throws what the store throws; what is done is done.
  */
 export async function writeTold(
   store: Store,
   at: AckChannel,
-  parts: readonly AckPart[],
-  known: readonly Told[],
+  news: readonly AckPart[],
+  { known, isTold }: {
+    readonly known: readonly Told[];
+    readonly isTold: (id: number) => boolean;
+  },
 ): Promise<void> {
   let told = known;
-  for (let done = 0; done < parts.length;) {
-    const batch = parts.slice(done, done + COMMIT_RECORDS);
+  for (const batch of batchesOf(news, isTold)) {
     for (let tries = 0;; tries++) {
-      if (await commitTold(store, at, batch, told)) break;
+      // A record that another poll changed meanwhile stays: its ids were told all the same.
+      const own = tries === 0 ? batch : { ...batch, rewritten: [] };
+      if (await commitTold(store, at, own, told)) break;
       // Another poll of the channel came first.
       if (tries === TRIES) return;
       told = await readTold(store, at);
     }
-    done += batch.length;
-    if (done < parts.length) told = await readTold(store, at);
+    if (!batch.isLast) told = await readTold(store, at);
   }
+}
+
+/** What one commit does. */
+interface Batch {
+  readonly ids: ReadonlySet<number>;
+  /** Records that are told whole. */
+  readonly deleted: readonly StoredAcks[];
+  /** Records with what is left of them. */
+  readonly rewritten: readonly (readonly [StoredAcks, AckRecord])[];
+  readonly isLast: boolean;
+}
+
+function batchesOf(
+  news: readonly AckPart[],
+  isTold: (id: number) => boolean,
+): Batch[] {
+  const batches: Batch[] = [];
+  let ids = new Set<number>();
+  let deleted: StoredAcks[] = [];
+  let rewritten: (readonly [StoredAcks, AckRecord])[] = [];
+  const byRecord = Map.groupBy(news, ({ record }) => record);
+  for (const [record, parts] of byRecord) {
+    if (
+      deleted.length === COMMIT_DELETES ||
+      rewritten.length === COMMIT_REWRITES
+    ) {
+      batches.push({ ids, deleted, rewritten, isLast: false });
+      ids = new Set();
+      deleted = [];
+      rewritten = [];
+    }
+    for (const { id } of parts) ids.add(id);
+    const acks = record.acks.filter(({ id }) => !ids.has(id) && !isTold(id));
+    if (acks.length === 0) deleted.push(record);
+    else rewritten.push([record, { at: record.at, acks }]);
+  }
+  if (ids.size > 0) batches.push({ ids, deleted, rewritten, isLast: true });
+  return batches;
 }
 
 async function commitTold(
   store: Store,
   { token, channel }: AckChannel,
-  parts: readonly AckPart[],
+  { ids, deleted, rewritten }: Batch,
   known: readonly Told[],
 ): Promise<boolean> {
   const now = store.clock.now();
-  const ids = [...new Set(parts.map(({ id }) => id))];
   const last = known.at(-1);
   const isSame = last !== undefined && now >= last.at &&
     now - last.at < TOLD_WITHIN_MS;
   const joins = isSame && last.bytes < MAX_TOLD_BYTES;
   const number = isSame ? Number(last.entry.key[4]) + 1 : 0;
-  const started = isSame ? last.at : now;
+  const at = isSame ? last.at : now;
   const entry = joins
     ? last.entry
-    : { key: ackToldKey(token, channel, started, number), versionstamp: null };
+    : { key: ackToldKey(token, channel, at, number), versionstamp: null };
   const runs = runsOf(
     [...(joins ? idsIn(last.runs) : []), ...ids].sort((a, b) => a - b),
   );
   const old = known.filter((one) => one !== last && !isRepeated(one, now));
   const { ok } = await store.call((kv) => {
     const operation = kv.atomic().check(entry)
-      .set(entry.key, toValue({ at: started, runs }));
-    for (const { key } of parts) operation.delete(key);
-    for (const { entry: { key } } of old.slice(0, COMMIT_RECORDS)) {
-      operation.delete(key);
+      .set(entry.key, toValue({ at, runs }));
+    for (const [record, rest] of rewritten) {
+      operation.check(record.entry).set(record.entry.key, recordValue(rest));
+    }
+    for (const one of deleted) operation.delete(one.entry.key);
+    for (const one of old.slice(0, COMMIT_DELETES)) {
+      operation.delete(one.entry.key);
     }
     return operation.commit();
   });
@@ -208,36 +265,22 @@ async function page(
   });
 }
 
-function partOf(key: Deno.KvKey, value: unknown): AckPart | undefined {
-  const [, , , id, segment] = key;
-  const record = fromValue(value);
-  if (typeof id !== "number" || typeof segment !== "string") return undefined;
-  if (record === undefined) return undefined;
-  return {
-    key,
-    id,
-    segment,
-    first: numberIn(record, "first"),
-    count: numberIn(record, "count"),
-    at: numberIn(record, "at"),
-  };
-}
-
-/** Ranges that hold the ids, with few others between them. */
+/** Ranges of groups that hold the ids, with few others between them. */
 function rangesOf(
   ids: readonly number[],
 ): readonly { readonly from: number; readonly to: number }[] {
   const ranges: { from: number; to: number }[] = [];
   for (const id of ids) {
+    const group = groupOf(id);
     const last = ranges.at(-1);
-    if (last !== undefined && id - last.to <= MAX_GAP) last.to = id;
-    else ranges.push({ from: id, to: id });
+    if (last !== undefined && group - last.to <= MAX_GAP) last.to = group;
+    else ranges.push({ from: group, to: group });
   }
-  const first = ids[0], last = ids.at(-1);
+  const first = ranges[0], last = ranges.at(-1);
   return ranges.length <= MAX_RANGES || first === undefined ||
       last === undefined
     ? ranges
-    : [{ from: first, to: last }];
+    : [{ from: first.from, to: last.to }];
 }
 
 function runsOf(ids: readonly number[]): [number, number][] {

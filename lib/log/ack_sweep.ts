@@ -14,9 +14,10 @@ import { MAX_CHANNELS, TOUCH_MS } from "./ack_ids.ts";
 import {
   type AckChannel,
   isRepeated,
-  partsBetween,
   readTold,
+  recordsBetween,
 } from "./ack_records.ts";
+import { lastOf } from "./ack_sets.ts";
 import { ackIdsAfter } from "./keys.ts";
 import { fromValue, isDiskFull, messageOf, numberIn } from "./kv.ts";
 import type { EventLog } from "./log.ts";
@@ -136,11 +137,11 @@ export class AckSweep {
         .map(({ entry }) => entry.key),
     );
     const doomed: Deno.KvKey[] = [];
-    for await (
-      const { key, id, segment, at } of partsBetween(store, record, ALL)
-    ) {
+    const records = recordsBetween(store, record, ALL);
+    for await (const { entry: { key }, group, segment, at } of records) {
       const isUnasked = segment <= trimmed && now - at > UNASKED_MS;
-      if (!isUnused && !isUnasked && id >= record.end - MAX_PENDING) break;
+      const isKept = lastOf(group) >= record.end - MAX_PENDING;
+      if (!isUnused && !isUnasked && isKept) break;
       doomed.push(key);
       if (doomed.length === COMMIT_DELETES) {
         await this.#delete(doomed.splice(0));

@@ -13,7 +13,7 @@ import {
   type AckPart,
   idsTold,
   isRepeated,
-  readParts,
+  readAcks,
   readTold,
   writeTold,
 } from "./ack_records.ts";
@@ -82,13 +82,15 @@ export class Acks {
     if (ids.length === 0) return isTrue;
     const { store } = this.#log;
     // In this order: what another poll tells meanwhile is found in one of them.
-    const parts = await readParts(store, at, ids);
+    const parts = await readAcks(store, at, ids);
     const told = await readTold(store, at);
     const now = store.clock.now();
+    const isOld = new Set<number>();
     for (const one of told) {
       const isOver = !isRepeated(one, now);
       for (const id of idsTold(ids, one)) {
         parts.delete(id);
+        isOld.add(id);
         if (!isOver) isTrue.add(id);
       }
     }
@@ -106,7 +108,10 @@ export class Acks {
       news.push(...own);
     }
     try {
-      await writeTold(store, at, news, told);
+      await writeTold(store, at, news, {
+        known: told,
+        isTold: (id) => isOld.has(id),
+      });
     } catch (error) {
       // It is true all the same; after a restart it will be told for ten minutes anew.
       store.logger.log("warn", "store.slow", "Told acks could not be noted", {
@@ -143,7 +148,7 @@ export class Acks {
     const { expiry } = this.#options;
     for (const [name, place] of places) {
       for (const part of parts) {
-        const expired = expiry.wasExpired(name, place, part);
+        const expired = expiry.wasExpired(name, place, rangeOf(part));
         if (typeof expired === "boolean" ? expired : await expired) {
           return false;
         }
@@ -153,7 +158,14 @@ export class Acks {
   }
 }
 
-function isBeyond(place: Place, { segment, first, count }: AckPart): boolean {
+function isBeyond(
+  place: Place,
+  { record: { segment }, first, count }: AckPart,
+): boolean {
   return place.segment > segment ||
     place.segment === segment && place.index >= first + count;
+}
+
+function rangeOf({ record: { segment, at }, first, count }: AckPart) {
+  return { segment, first, count, at };
 }

@@ -5,7 +5,8 @@
  * prefix of the intake.
  */
 
-import { ACK_VALUE_BYTES, type AckClaim, ackValue } from "./ack_ids.ts";
+import { ACK_VALUE_BYTES } from "./ack_ids.ts";
+import { type AckSet, AckSets } from "./ack_sets.ts";
 import type { Codec } from "./codec.ts";
 import type { IdRun, Intake, Kept, Refusal } from "./intake.ts";
 import type { Lane } from "./lane.ts";
@@ -33,14 +34,6 @@ interface Share {
   /** Place of its first event in the segment. */
   readonly first: number;
   readonly count: number;
-}
-
-/** A record that goes with the segment: what it holds of an acked request. */
-export interface AckSet {
-  readonly token: string;
-  readonly channel: string;
-  readonly id: number;
-  readonly value: Uint8Array;
 }
 
 /** A packed segment and whose events are in it. */
@@ -206,14 +199,12 @@ export class IntakeQueue {
 }
 
 /** The records of a commit. An id is fixed here, when its first commit is made. */
-function ackSets(shares: readonly Share[]): AckSet[] {
-  const sets: AckSet[] = [];
-  for (const { ticket: { intake }, first, count } of shares) {
-    const claim: AckClaim | undefined = intake.ack;
-    if (claim === undefined) continue;
-    const { token, channel } = claim;
-    const value = ackValue({ first, count, at: intake.receivedAt });
-    sets.push({ token, channel, id: claim.take(), value });
+function ackSets(shares: readonly Share[]): readonly AckSet[] {
+  const sets = new AckSets();
+  for (
+    const { ticket: { intake: { ack, receivedAt } }, first, count } of shares
+  ) {
+    if (ack !== undefined) sets.add(ack, { first, count, at: receivedAt });
   }
-  return sets;
+  return sets.finish();
 }

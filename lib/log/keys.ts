@@ -16,11 +16,14 @@
  *     ["deadbooks", connector]           what happened to dead letters, as changes of the connector's books; rewritten
  *                                        by every commit that changes one of its dead letters
  *     ["idem", hash]                     answer to a request with an Idempotency-Key; 24 hours
+ *     ["sent", connector, segment, n]    chunk of the history: what was decided from that event on
+ *     ["sentby", connector, segment, n, at] what a replay of the log delivered of a segment from event n on
+ *     ["expired", connector, at, id]     events that expired, from this one on, at that time (20 digits); 30 days
  *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
  *     ["ballast", n]                     probe of a disk that was full; gone again at once
  *     ["ackids", token, channel]         where the ack ids end that are reserved, and the channel's last use
- *     ["ack", token, channel, id, vs]    the events in segment vs of the request that was answered with this ack id; set
- *                                        in that segment's own commit
+ *     ["ack", token, channel, group, vs] the events in segment vs of the requests that were answered with these ack ids
+ *                                        (256 in a row are a group); set in that segment's own commit
  *     ["acktold", token, channel, at, n] ack ids that were told to be true in this second
  *     ["credential", name]               SHA-256 of a token made at the first start
  *
@@ -31,6 +34,9 @@ import type { VersionstampPart } from "./kv.ts";
 
 /** The only shard so far. In the keys, so that deliveries can be leased apart later. */
 export const SHARD = 0;
+
+/** Before every segment, in keys of histories. */
+const NO_SEGMENT = "0".repeat(20);
 
 /** What sorts behind every versionstamp (hex digits). */
 const BEHIND_ALL = "g";
@@ -187,6 +193,94 @@ export function deadBooksAll(): Deno.KvListSelector {
   return { prefix: ["deadbooks"] };
 }
 
+export function sentKey(
+  connector: string,
+  segment: string,
+  index: number,
+): Deno.KvKey {
+  return ["sent", connector, segment === "" ? NO_SEGMENT : segment, index];
+}
+
+/** A connector's history. */
+export function sentOf(connector: string): Deno.KvListSelector {
+  return { prefix: ["sent", connector] };
+}
+
+/** Its chunks that begin at a place or before it. */
+export function sentUpTo(
+  connector: string,
+  segment: string,
+  index: number,
+): Deno.KvListSelector {
+  return {
+    start: ["sent", connector],
+    end: behind(sentKey(connector, segment, index)),
+  };
+}
+
+/** Its chunks that begin behind a place. */
+export function sentAfter(
+  connector: string,
+  segment: string,
+  index: number,
+): Deno.KvListSelector {
+  return {
+    start: behind(sentKey(connector, segment, index)),
+    end: ["sent", connector, BEHIND_ALL],
+  };
+}
+
+export function sentByKey(
+  connector: string,
+  segment: string,
+  first: number,
+  at: number,
+): Deno.KvKey {
+  return ["sentby", connector, segment, first, at];
+}
+
+/** What replays of the log delivered of a segment. */
+export function sentByOf(
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  return { prefix: ["sentby", connector, segment] };
+}
+
+/** What they delivered of the segments up to this one. */
+export function sentByUpTo(
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  return {
+    start: ["sentby", connector],
+    end: ["sentby", connector, `${segment}\0`],
+  };
+}
+
+export function expiredKey(
+  connector: string,
+  at: number,
+  id: string,
+): Deno.KvKey {
+  return ["expired", connector, timePart(at), id];
+}
+
+/** What expired at a connector before a time or before a key; undefined: all of it. */
+export function expiredBefore(
+  connector: string,
+  before?: number | { readonly at: number; readonly id: string },
+): Deno.KvListSelector {
+  const start = ["expired", connector];
+  if (before === undefined) return { prefix: start };
+  return {
+    start,
+    end: typeof before === "number"
+      ? ["expired", connector, timePart(before)]
+      : expiredKey(connector, before.at, before.id),
+  };
+}
+
 export function idempotencyKey(hash: string): Deno.KvKey {
   return ["idem", hash];
 }
@@ -218,13 +312,13 @@ export function ackIdsAfter(after?: Deno.KvKey): Deno.KvListSelector {
 export function ackKey(
   token: string,
   channel: string,
-  id: number,
+  group: number,
   vs: string | VersionstampPart,
 ): Deno.KvKey {
-  return ["ack", token, channel, id, vs];
+  return ["ack", token, channel, group, vs];
 }
 
-/** Range of the records of the ids `from` … `to`, or what of it comes behind `after`. */
+/** Range of the records of the groups `from` … `to`, or what of it comes behind `after`. */
 export function acksBetween(
   token: string,
   channel: string,

@@ -262,8 +262,8 @@ function addAll(
     const value = blob.subarray(at, at + MAX_VALUE_BYTES);
     operation.set(n === 0 ? logKey(vs) : partKey(n, vs), value);
   }
-  for (const { token, channel, id, value } of acks) {
-    operation.set(ackKey(token, channel, id, vs), value);
+  for (const { token, channel, group, value } of acks) {
+    operation.set(ackKey(token, channel, group, vs), value);
   }
   for (const { settle } of riders) {
     addSettle(operation, settle, { isExclusive: true });

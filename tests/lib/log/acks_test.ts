@@ -93,14 +93,14 @@ Deno.test("Acks.poll() is true once every connector is beyond all events of the 
     equal((await post(log, acks, ["1", "2", "3"])).id, 0);
     equal((await post(log, acks)).id, 1);
     deepEqual(await told(acks, [0, 1, 2]), []);
-    // Part of the first request at one of them.
+    await settleNext(log, b, 1);
+    deepEqual(await told(acks, [0, 1]), []);
+    // Part of the first request at the other.
     const segment = await log.next(a.place);
     ok(segment);
     ok(await a.settle(advance(a.place, [segment], 2), []));
     deepEqual(await told(acks, [0, 1]), []);
     ok(await a.settle(advance(a.place, [segment], 3), []));
-    deepEqual(await told(acks, [0, 1]), []);
-    await settleNext(log, b, 1);
     deepEqual(await told(acks, [0, 1]), [0]);
     await settleNext(log, a, 1);
     deepEqual(await told(acks, [0, 1]), [0]);
@@ -112,6 +112,49 @@ Deno.test("Acks.poll() is true once every connector is beyond all events of the 
     // A connector that has no place yet owes what nobody knows.
     equal((await post(log, acks)).id, 4);
     deepEqual(await told(acksOf(log, ["c"]), [4]), []);
+  } finally {
+    await log.close();
+  }
+});
+
+Deno.test("Acks.poll() of some of the ids of one commit leaves the others as they are", async () => {
+  const clock = new ManualClock();
+  const { log, holdings: [a] } = await openTwo(["a"], { clock });
+  ok(a);
+  try {
+    const acks = acksOf(log, ["a"]);
+    // The first goes alone, the others together: one segment, one record a channel and group.
+    const posts = await Promise.all(
+      Array.from({ length: 600 }, () => post(log, acks)),
+    );
+    deepEqual(
+      posts.map(({ id }) => id),
+      Array.from({ length: 600 }, (_, n) => n),
+    );
+    const segments = new Set(posts.map(({ ids: [run] }) => run?.segment));
+    ok(segments.size < 6, `${segments.size} segments`);
+    await settleNext(log, a, segments.size - 1);
+    const last = await log.next(a.place);
+    ok(last);
+    ok(await a.settle(advance(a.place, [last], last.count - 3), []));
+    const all = Array.from({ length: 610 }, (_, n) => n);
+    const odd = all.filter((n) => n % 2 === 1 && n < 597);
+    deepEqual(await told(acks, all.filter((n) => n % 2 === 1)), odd);
+    clock.advance(6 * MINUTE);
+    deepEqual(await told(acks, all), all.slice(0, 597));
+    clock.advance(5 * MINUTE);
+    deepEqual(
+      await told(acks, all),
+      all.slice(0, 597).filter((n) => n % 2 === 0),
+    );
+    ok(await a.settle(advance(a.place, [last], last.count), []));
+    clock.advance(6 * MINUTE);
+    deepEqual(await told(acks, all), [597, 598, 599]);
+    const left = await Array.fromAsync(
+      log.store.kv.list({ prefix: ["ack"] }),
+      ({ key }) => key,
+    );
+    deepEqual(left, []);
   } finally {
     await log.close();
   }
@@ -226,7 +269,23 @@ Deno.test("a commit with as many acks as it takes, beside full values and settle
     const at = { token: "\u{10ffff}".repeat(32), channel: A.channel };
     const random = seeded(7);
     const works: Promise<unknown>[] = [];
+    // As many channels: each one's record has a key of its own.
+    const channels = Array.from({ length: 170 }, () => ({
+      ...at,
+      channel: crypto.randomUUID(),
+    }));
+    for (const one of channels) {
+      (await claimOf(acks, one)).close({ isKept: false });
+    }
     for (let round = 0; round < 6; round++) {
+      const own = channels.map((one) => post(log, acks, ["1"], { at: one }));
+      const large = Array.from(
+        { length: 4 },
+        () => post(log, acks, [noise(random, 250_000)]),
+      );
+      for (const { refusal } of await Promise.all([...own, ...large])) {
+        equal(refusal, undefined);
+      }
       // Small ones by the hundred, then some that fill the commit, of bytes that no codec shrinks.
       for (let n = 0; n < 700; n++) works.push(post(log, acks, ["1"], { at }));
       for (let n = 0; n < 12; n++) {
