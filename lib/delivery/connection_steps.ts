@@ -23,7 +23,7 @@ import {
   tunnelledTcp,
 } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
-import { type Place, transportFault } from "./transport_fault.ts";
+import { at, type Place, transportFault } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
 
 /** Milliseconds of each step (destinations §0.5). */
@@ -164,6 +164,9 @@ async function certificateStep(
     (signal) =>
       peerCertificate(isOld ? { ...plan, client: undefined } : plan, signal),
   );
+  if (look instanceof TransportError && look.reason === "timeout") {
+    return failed("certificate", STEP_MS, mute(plan));
+  }
   const shown = look instanceof TransportError ? undefined : look;
   const began = clock.monotonic();
   const wire = await within(clock, plan, signal, dial);
@@ -178,6 +181,7 @@ async function certificateStep(
   if (fault !== undefined) return refused(plan, fault, shown, ms);
   const what = shown === undefined ? "TLS." : described(shown);
   const left = (shown?.to ?? Infinity) - clock.now();
+  const days = Math.floor(left / 86_400_000);
   return {
     name: "certificate",
     ok: true,
@@ -186,11 +190,21 @@ async function certificateStep(
     ...left < SOON_MS && shown !== undefined && plan.pin === undefined && {
       warning: left < 0
         ? `The certificate ended on ${day(shown.to)}.`
-        : `The certificate ends on ${day(shown.to)}, in ${
-          Math.floor(left / 86_400_000)
-        } days: have it renewed.`,
+        : `The certificate ends on ${day(shown.to)}, in ${days} ${
+          days === 1 ? "day" : "days"
+        }: have it renewed.`,
     },
   };
+}
+
+/** A port that took the connection and waits for more is none of TLS, as a rule. */
+function mute(place: Place): TransportError {
+  return new TransportError(
+    "timeout",
+    `${at(place)} took the connection, but no TLS handshake came in ${
+      STEP_MS / 1000
+    } s. It may speak without TLS: check the port, and whether something in between holds it up.`,
+  );
 }
 
 /** What vouches for the certificate. */

@@ -52,7 +52,7 @@ export async function peerCertificate(
       issuer: nameIn(shown.issuer),
       names: names.split(", ").filter((name) => name !== "")
         .slice(0, MOST_NAMES)
-        .map((name) => short(name.replace(/^[^:]*:/, ""))),
+        .map((name) => short(readable(name))),
       from: Date.parse(shown.validFrom),
       to: Date.parse(shown.validTo),
       sha256: shown.fingerprint256,
@@ -92,6 +92,14 @@ function nameIn(distinguished: string): string {
     ? common
     : `${common} (${organisation})`;
   return short(name) || "nobody";
+}
+
+/** `DNS:a.example` and `IP Address:127.0.0.1` without their kind; Deno 2.5 writes the latter `7F000001`. */
+function readable(name: string): string {
+  const value = name.replace(/^[^:]*:/, "");
+  return /^IP Address:[0-9A-F]{8}$/.test(name)
+    ? (value.match(/../g) ?? []).map((byte) => parseInt(byte, 16)).join(".")
+    : value;
 }
 
 function short(text: string): string {

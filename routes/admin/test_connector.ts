@@ -5,6 +5,8 @@ import type { TestReport } from "../../lib/delivery/test_connection.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
 
+const PATH = "/api/v1/connectors/:name/test";
+
 /** More than `{"event":true}` takes, with room for blanks. */
 const MOST_BYTES = 1024;
 
@@ -26,7 +28,7 @@ export function mountConnectorTest(
   test: ConnectorTester,
 ): void {
   const running = new Set<string>();
-  app.post("/api/v1/connectors/:name/test", async (c) => {
+  app.post(PATH, async (c) => {
     const asked = await optionsOf(c.req.raw);
     switch (asked) {
       case "too large":
@@ -66,6 +68,13 @@ export function mountConnectorTest(
       running.delete(name);
     }
   });
+  app.all(PATH, (c) =>
+    problem(
+      c,
+      "method-not-allowed",
+      `${c.req.method} is not offered here.`,
+      { Allow: "POST" },
+    ));
 }
 
 async function optionsOf(

@@ -69,11 +69,14 @@ export interface RelayOptions {
   readonly accepts?: () => boolean;
   readonly patience?: NonNullable<AppDeps["patience"]>;
   readonly status?: AppDeps["status"];
+  readonly testConnector?: NonNullable<AppDeps["testConnector"]>;
   readonly logger?: AppDeps["logger"];
   /** Commits that find room; the ones after them find the disk full. */
   readonly disk?: { commits: number };
   /** High-water mark of the log, in bytes. */
   readonly maxBytes?: number;
+  /** Absent: real ones, with no connector. */
+  readonly acks?: (log: EventLog) => Acks;
 }
 
 /** A reply, read. */
@@ -221,10 +224,11 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
     keepBytes: 2 ** 30,
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
-  const acks = new Acks(log, {
-    connectors: () => [],
-    expiry: new BooksExpiry(log, 0),
-  });
+  const acks = options.acks?.(log) ??
+    new Acks(log, {
+      connectors: () => [],
+      expiry: new BooksExpiry(log, 0),
+    });
   const app = createApp({
     log,
     acks,
@@ -244,6 +248,7 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
     version: "0.0.0",
     ...(options.patience === undefined ? {} : { patience: options.patience }),
     ...(options.accepts === undefined ? {} : { accepts: options.accepts }),
+    ...options.testConnector && { testConnector: options.testConnector },
   });
   return new Relay(app, log);
 }
