@@ -4,11 +4,14 @@
  */
 
 import type { DeadLetter, Holding, Place } from "./cursor.ts";
+import { EventRun } from "../event.ts";
+import { type Decided, isBefore } from "./decision.ts";
 import { EpochLost, writeDeadLetters } from "./dead_letters.ts";
 import { cursorKey, epochKey, leaseKey } from "./keys.ts";
-import { fromValue, messageOf, textIn, toValue } from "./kv.ts";
+import { fromValue, type Kv, messageOf, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
 import { placeValue } from "./places.ts";
+import { withTimeout } from "./store.ts";
 
 /** How long a lease lasts that nobody renews, unless set otherwise. */
 export const LEASE_MS = 12_000;
@@ -16,6 +19,9 @@ export const LEASE_MS = 12_000;
 const RETRY_MS = 1_000;
 /** How far the store's place follows the place file's, where there is one. */
 const FOLLOW_MS = 50;
+
+/** A settle that decides no event. */
+const NOTHING: Decided = { at: 0, run: new EventRun(), ranges: [] };
 
 /** A lease's record. */
 export function leaseValue(lease: {
@@ -55,6 +61,7 @@ export class HeldLease implements Holding {
   readonly #settling: AbortSignal;
   #place: Place;
   #cursor: string | null;
+  readonly #journal: Journal;
   #confirmedAt: number;
   readonly #renewing: Promise<void>;
   /** Settled in the place file, not yet on its way to the store. */
@@ -71,6 +78,7 @@ export class HeldLease implements Holding {
       readonly epoch: string;
       readonly place: Place;
       readonly cursor: string | null;
+      readonly journal: Journal;
       readonly takenAt: number;
     },
   ) {
@@ -80,6 +88,8 @@ export class HeldLease implements Holding {
     this.#epoch = held.epoch;
     this.#place = held.place;
     this.#cursor = held.cursor;
+    this.#journal = held.journal;
+    log.journals.set(connector, held.journal);
     this.#settling = AbortSignal.any([this.#lost.signal, log.closed]);
     this.#confirmedAt = held.takenAt;
     this.#span = log.options.lease ?? LEASE_MS;
@@ -94,7 +104,10 @@ export class HeldLease implements Holding {
         this.#handover.abort(new Error("Another process is to have it"));
       },
     });
-    this.#lost.signal.addEventListener("abort", this.#unhold, { once: true });
+    this.#lost.signal.addEventListener("abort", () => {
+      this.#unhold();
+      this.#forget();
+    }, { once: true });
     log.placeFile?.take(connector, held.nonce);
     log.onTaken(connector, held.place);
     this.#renewing = log.store.isExclusive
@@ -114,10 +127,18 @@ export class HeldLease implements Holding {
     return this.#handover.signal;
   }
 
-  async settle(place: Place, dead: readonly DeadLetter[]): Promise<boolean> {
+  async settle(
+    place: Place,
+    dead: readonly DeadLetter[],
+    decided: Decided = NOTHING,
+  ): Promise<boolean> {
     if (this.#lost.signal.aborted || this.#log.closed.aborted) return false;
     const { placeFile } = this.#log;
-    const isFiled = dead.length === 0 &&
+    const damaged = this.#damagedUpTo(place, decided);
+    const expired = expiredWrites(this.connector, decided, damaged);
+    this.#journal.add(decided, place, damaged);
+    const isFiled = dead.length === 0 && expired.length === 0 &&
+      !this.#journal.isAhead &&
       placeFile?.write(this.connector, this.#nonce, place) === true;
     if (isFiled) {
       this.#moved(place);
@@ -127,7 +148,7 @@ export class HeldLease implements Holding {
     }
     if (dead.length > 0 && !await this.#writeDead(dead)) return false;
     this.#behind = undefined;
-    const isStored = await this.#store(place);
+    const isStored = await this.#store(place, expired);
     if (isStored) this.#moved(place);
     return isStored;
   }
@@ -138,6 +159,7 @@ export class HeldLease implements Holding {
     this.#unhold();
     await this.#renewing;
     await this.#following;
+    this.#forget();
     const { store } = this.#log;
     if (this.#lost.signal.aborted || store.isExclusive) return;
     try {
@@ -159,6 +181,38 @@ export class HeldLease implements Holding {
     }
   }
 
+  /** The history is the store's alone from here on. */
+  #forget(): void {
+    const { journals } = this.#log;
+    if (journals.get(this.connector) === this.#journal) {
+      journals.delete(this.connector);
+    }
+  }
+
+  /** Damaged segments between the place and the new one, in order. */
+  #damagedUpTo(place: Place, { run }: Decided): DamagedSegment[] {
+    const { damagedSegments } = this.#log;
+    if (damagedSegments.size === 0) return [];
+    const before = this.#place;
+    const read = new Set(run.segments.map(({ id }) => id));
+    const found: DamagedSegment[] = [];
+    for (const [id, header] of damagedSegments) {
+      const from = id === before.segment ? before.index : 0;
+      const isPassed = isBefore({ segment: id, index: from }, place) &&
+        !isBefore({ segment: id, index: from }, before);
+      const count = header?.count ?? 0;
+      if (!isPassed || read.has(id) || header && from >= count) continue;
+      found.push({
+        id,
+        from,
+        count,
+        storedBytes: header?.storedBytes ?? 0,
+        receivedAt: header?.receivedAt ?? null,
+      });
+    }
+    return found.sort((one, other) => one.id < other.id ? -1 : 1);
+  }
+
   #moved(place: Place): void {
     this.#place = place;
     this.#log.onSettled(this.connector, place);
@@ -178,7 +232,11 @@ export class HeldLease implements Holding {
   }
 
   /** Settles in the store, after what is on its way there. False: the lease is lost, or the log closes. */
-  #store(place: Place): Promise<boolean> {
+  #store(
+    place: Place,
+    expired: readonly HistoryWrite[] = [],
+  ): Promise<boolean> {
+    const history = this.#journal.take();
     const stored = this.#storing.then(async () => {
       const version = await this.#log.settle({
         epochKey: epochKey(this.connector),
@@ -186,6 +244,7 @@ export class HeldLease implements Holding {
         cursorKey: cursorKey(this.connector),
         cursor: this.#cursor,
         value: placeValue(place),
+        sets: [...history.sets, ...expired],
         signal: this.#settling,
       });
       if (version === undefined) {
@@ -193,6 +252,7 @@ export class HeldLease implements Holding {
         return false;
       }
       this.#cursor = version;
+      history.done();
       return true;
     });
     this.#storing = stored;
@@ -232,17 +292,20 @@ export class HeldLease implements Holding {
     const key = leaseKey(this.connector);
     const ended = this.#ended();
     const renew = this.#span / 3;
+    // A frozen connection is found out in time to renew over a fresh one, before half of the span is over.
+    const soon = <T>(work: (kv: Kv) => Promise<T>) =>
+      withTimeout(clock, store.call(work), this.#span / 8);
     let pause = renew;
     for (let beat = 1;; beat++) {
       await clock.sleep(pause, ended).catch(() => undefined);
       if (ended.aborted) return;
       const startedAt = clock.monotonic();
       try {
-        const lease = await store.call((kv) => kv.get(key));
+        const lease = await soon((kv) => kv.get(key));
         if (textIn(fromValue(lease.value) ?? {}, "nonce") !== this.#nonce) {
           return this.#lose("another took it");
         }
-        const result = await store.call((kv) =>
+        const result = await soon((kv) =>
           kv.atomic().check(lease).set(
             key,
             this.#value({ isReleased: false, beat }),
@@ -254,7 +317,7 @@ export class HeldLease implements Holding {
         pause = result.ok ? renew * (0.9 + random() / 5) : 100;
       } catch {
         await store.refresh().catch(() => undefined);
-        pause = renew / 8;
+        pause = renew / 40;
       }
     }
   }

@@ -8,7 +8,12 @@ import { LEASE_MS, takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog, Kept } from "../../../lib/log/log.ts";
 import { placeOf, readBooks, readPlaces } from "../../../lib/log/places.ts";
 import { drive, pass, until } from "../../support/drive.ts";
-import { type Fault, FaultyKv, release } from "../../support/faulty_kv.ts";
+import {
+  type Fault,
+  FaultyKv,
+  FaultyStore,
+  release,
+} from "../../support/faulty_kv.ts";
 import { intakeOf, openRig } from "../../support/log_rig.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 
@@ -23,13 +28,16 @@ async function twoProcesses(): Promise<{
   /** The next commit of process a goes this way. */
   readonly fail: (fault: Fault | "all_hang" | "never") => void;
   readonly held: (() => Promise<unknown>)[];
+  readonly traffic: { calls: number };
   readonly close: () => Promise<void>;
 }> {
   const real = await Deno.openKv(":memory:");
   const clock = new ManualClock();
   const held: (() => Promise<unknown>)[] = [];
   let next: Fault | "all_hang" | "never" = "never";
+  const traffic = { calls: 0 };
   const plan = {
+    traffic,
     commit: (): Fault | undefined => {
       if (next === "all_hang") return "hang_before";
       const now = next;
@@ -38,7 +46,7 @@ async function twoProcesses(): Promise<{
     },
     read: () => next === "all_hang" ? "hang" as const : undefined,
   };
-  const calm = { commit: () => undefined };
+  const calm = { traffic, commit: () => undefined };
   const a = await openRig({
     location: REMOTE,
     clock,
@@ -59,6 +67,7 @@ async function twoProcesses(): Promise<{
       next = fault;
     },
     held,
+    traffic,
     close: async () => {
       next = "never";
       await drive(clock, Promise.all([a.close(), b.close()]));
@@ -203,7 +212,7 @@ Deno.test("settle() writes dead letters of any size before the place; a repeat c
 });
 
 Deno.test("takeLease() over the network waits until the holder is silent for its span, then fences it", async () => {
-  const { clock, a, b, fail, close } = await twoProcesses();
+  const { clock, a, b, fail, traffic, close } = await twoProcesses();
   const first = await drive(clock, takeLease(a, "siem", { signal: always }));
   let isTaken = false;
   const taking = takeLease(b, "siem", { signal: always }).then((held) => {
@@ -211,7 +220,7 @@ Deno.test("takeLease() over the network waits until the holder is silent for its
     return held;
   });
   // Renewed: nobody else gets it.
-  await pass(clock, 5 * LEASE_MS);
+  await pass(clock, 5 * LEASE_MS, 100, traffic);
   ok(!first.lost.aborted);
   ok(!isTaken);
   ok(await drive(clock, first.settle(delivered(first.place, 1), [])));
@@ -259,6 +268,32 @@ Deno.test("settle() of a holder that does not know yet is refused by the epoch, 
   equal(dead.versionstamp, null);
   ok(await drive(clock, second.settle(delivered(second.place, 1), [])));
   await close();
+});
+
+Deno.test("a holder whose connection froze renews over a fresh one and keeps its lease", async () => {
+  const real = await Deno.openKv(":memory:");
+  const clock = new ManualClock();
+  let isFrozen = false;
+  const traffic = { calls: 0 };
+  const store = new FaultyStore(real, {
+    traffic,
+    commit: () => undefined,
+    frozen: (handle) => isFrozen && handle === 0,
+  });
+  const log = await openRig({ location: REMOTE, clock, openKv: store.openKv });
+  const held = await drive(clock, takeLease(log, "siem", { signal: always }));
+  isFrozen = true;
+  await pass(clock, 5 * LEASE_MS, 100, traffic);
+  ok(!held.lost.aborted, String(held.lost.reason));
+  deepEqual([store.opened, store.closed], [2, 1]);
+  // What the old connection held back arrives: the lease stays ours.
+  await release(store.held);
+  await pass(clock, LEASE_MS, 100, traffic);
+  ok(!held.lost.aborted, String(held.lost.reason));
+  ok(await drive(clock, held.settle(delivered(held.place, 1), [])));
+  await drive(clock, held.release());
+  await drive(clock, log.close());
+  real.close();
 });
 
 Deno.test("release() lets another take over within one poll", async () => {

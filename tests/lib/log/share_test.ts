@@ -3,7 +3,7 @@ import { readHolders } from "../../../lib/log/holders.ts";
 import { processes } from "../../../lib/log/keys.ts";
 import { LEASE_MS, takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog } from "../../../lib/log/log.ts";
-import { turn } from "../../support/drive.ts";
+import { pass as passTime } from "../../support/drive.ts";
 import { FaultyKv } from "../../support/faulty_kv.ts";
 import { openRig } from "../../support/log_rig.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
@@ -59,16 +59,7 @@ Deno.test("processes over one store share the connectors, and share anew when on
   const real = await Deno.openKv(":memory:");
   const clock = new ManualClock();
   const traffic = { calls: 0 };
-  /** Time moves only while nobody waits for the store: a slow machine must not look like a slow store. */
-  const pass = async (ms: number) => {
-    for (let left = ms; left > 0; left -= 500) {
-      for (let quiet = 0; quiet < 2; quiet++) {
-        await turn();
-        if (traffic.calls > 0) quiet = -1;
-      }
-      clock.advance(500);
-    }
-  };
+  const pass = (ms: number) => passTime(clock, ms, 500, traffic);
   const start = async (instance: string): Promise<Process> => {
     const state: { process?: Process } = {};
     const isDead = () => state.process?.isDead === true;
