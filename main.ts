@@ -10,6 +10,7 @@ import { hostname } from "node:os";
 import * as registry from "./connectors/registry.ts";
 import { systemClock } from "./lib/clock.ts";
 import { type Configuration, readConfiguration } from "./lib/config/load.ts";
+import { BooksWatch } from "./lib/delivery/books_watch.ts";
 import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
 import { Fleet } from "./lib/delivery/fleet.ts";
 import { openDatagrams } from "./lib/delivery/datagram.ts";
@@ -23,6 +24,7 @@ import { Acks } from "./lib/log/acks.ts";
 import type { SinkEnvironment } from "./lib/connector.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
+import { DeadLetters } from "./lib/log/dead_kept.ts";
 import { BooksExpiry } from "./lib/log/expiry.ts";
 import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
@@ -272,6 +274,23 @@ async function serve(parts: {
         .map(({ name }) => name),
     expiry: new BooksExpiry(log, relay.expire),
   });
+  const status = () =>
+    statusReport({
+      log,
+      connectors: reported(settings, fleet),
+      keep: relay.keep,
+      version: VERSION,
+      uptime: systemClock.monotonic() - startedAt,
+    });
+  const deadLetters = new DeadLetters({ store, end: () => log.end() });
+  const connectors = () => settings.connectors;
+  const watch = new BooksWatch({
+    log,
+    deadLetters,
+    connectors,
+    clock: systemClock,
+    logger,
+  });
   const app = createApp({
     log,
     acks,
@@ -291,14 +310,16 @@ async function serve(parts: {
       store: () => log.answers(),
     },
     accepts: () => isLasting,
-    status: () =>
-      statusReport({
-        log,
-        connectors: reported(settings, fleet),
-        keep: relay.keep,
-        version: VERSION,
-        uptime: systemClock.monotonic() - startedAt,
-      }),
+    status,
+    metrics: async () => {
+      const { metricsText } = await import("./lib/delivery/metrics.ts");
+      return metricsText(await status(), {
+        deno: Deno.version.deno,
+        now: systemClock.now(),
+      });
+    },
+    connectors,
+    deadLetters,
     testConnector: connectorTester(settings, env),
     uuid: () => crypto.randomUUID(),
     version: VERSION,
@@ -306,6 +327,7 @@ async function serve(parts: {
   open.app = app;
   opened.resolve(app);
   acks.start();
+  watch.start();
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
@@ -322,7 +344,7 @@ async function serve(parts: {
       await fleet.stop();
       await Promise.race([closing, systemClock.sleep(500)]);
       app.close();
-      await Promise.all([acks.close(), log.close()]);
+      await Promise.all([acks.close(), watch.close(), log.close()]);
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };

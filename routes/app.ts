@@ -3,6 +3,12 @@
 import { Hono } from "hono";
 import type { Clock } from "../lib/clock.ts";
 import type { Acks } from "../lib/log/acks.ts";
+import {
+  type BookedConnector,
+  readAllBooks,
+} from "../lib/delivery/books_watch.ts";
+import { DeadLetters } from "../lib/log/dead_kept.ts";
+import { KvTimeout } from "../lib/log/kv.ts";
 import type { EventLog } from "../lib/log/log.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { IngestToken } from "../lib/tokens.ts";
@@ -10,6 +16,10 @@ import {
   type ConnectorTester,
   mountConnectorTest,
 } from "./admin/test_connector.ts";
+import { mountBooks } from "./admin/books.ts";
+import { mountDeadLetters } from "./admin/dead_letters.ts";
+import { mountVerify } from "./admin/verify.ts";
+import { mountMetrics } from "./metrics.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import { mountHome } from "./home.ts";
 import type { BodyPatience } from "./ingest/deadlines.ts";
@@ -42,6 +52,12 @@ export interface AppDeps {
   readonly accepts?: () => boolean;
   /** What `/api/v1/status` answers. */
   readonly status: () => Promise<unknown>;
+  /** The configured connectors; absent: none. */
+  readonly connectors?: () => readonly BookedConnector[];
+  /** Absent: those of the log's store. */
+  readonly deadLetters?: DeadLetters;
+  /** What `/metrics` answers; absent: nothing is there. */
+  readonly metrics?: () => Promise<string>;
   /** Tests a connector's connection. Absent: there is none to test. */
   readonly testConnector?: ConnectorTester;
   /** Ids of requests. */
@@ -82,6 +98,11 @@ export function createApp(deps: AppDeps): App {
     problem(c, "not-found", "The relay has nothing at this address.")
   );
   rest.onError((error, c) => {
+    if (error instanceof KvTimeout) {
+      return problem(c, "store-down", "The store does not answer.", {
+        "Retry-After": "5",
+      });
+    }
     logger.log("error", "bug", "a request failed", {
       request_id: c.get("requestId"),
       "error.type": error.name,
@@ -93,6 +114,24 @@ export function createApp(deps: AppDeps): App {
   mountHome(rest, deps.version);
   mountProblems(rest);
   mountStatus(rest, deps);
+  if (deps.metrics !== undefined) {
+    const { metrics } = deps;
+    mountMetrics(rest, { ...deps, metrics });
+  }
+  const { connectors = () => [] } = deps;
+  mountBooks(rest, async (name) => {
+    const named = connectors().filter((one) => one.name === name);
+    return (await readAllBooks(log, named)).get(name);
+  });
+  mountVerify(rest, log.store);
+  mountDeadLetters(rest, {
+    store: log.store,
+    deadLetters: deps.deadLetters ??
+      new DeadLetters({ store: log.store, end: () => log.end() }),
+    clock,
+    connectors: () => connectors().map(({ name }) => name),
+    maxBody: limits.maxBody,
+  });
   mountConnectorTest(
     rest,
     deps.testConnector ?? (() => Promise.resolve(undefined)),

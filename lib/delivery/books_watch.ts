@@ -1,0 +1,128 @@
+/**
+ * The books of all configured connectors, looked at regularly: a difference is said once each time that it changes, and
+ * never healed. In the same rounds dead letters end after 30 days, and what became of them is forgotten as late.
+ */
+
+import type { Clock } from "../clock.ts";
+import { booksOf, type ConnectorBooks } from "../log/books.ts";
+import type { DeadLetters } from "../log/dead_kept.ts";
+import { forgetAnswers } from "../log/idempotency.ts";
+import type { EventLog } from "../log/log.ts";
+import { newPlace, readBooks } from "../log/places.ts";
+import type { Logger } from "../logger.ts";
+
+const LOOK_MS = 60_000;
+/** Rounds between two sweeps of dead letters, and between two of what became of them. */
+const SWEEP_ROUNDS = 60, FORGET_ROUNDS = 24 * 60;
+
+/** A connector of the configuration. */
+export interface BookedConnector {
+  readonly name: string;
+  /** False: no source names it; it owes nothing. */
+  readonly isFed: boolean;
+}
+
+/** The place of a connector that gets nothing. */
+const NOTHING = newPlace("newest", new Map(), { lanes: {} });
+
+/** The books of connectors as one snapshot; one that has no place yet is not there. @throws what the store throws. */
+export async function readAllBooks(
+  log: Pick<EventLog, "store" | "settled">,
+  connectors: readonly BookedConnector[],
+): Promise<Map<string, ConnectorBooks>> {
+  const { places, heads, deltas } = await readBooks(log);
+  const books = new Map<string, ConnectorBooks>();
+  for (const { name, isFed } of connectors) {
+    const place = isFed ? places.get(name) : NOTHING;
+    if (place === undefined) continue;
+    books.set(name, booksOf(place, isFed ? heads : {}, deltas.get(name)));
+  }
+  return books;
+}
+
+export class BooksWatch {
+  readonly #parts: {
+    readonly log: EventLog;
+    readonly deadLetters: DeadLetters;
+    readonly connectors: () => readonly BookedConnector[];
+    readonly clock: Clock;
+    readonly logger: Logger;
+  };
+  readonly #stop = new AbortController();
+  readonly #said = new Map<string, number>();
+  #running: Promise<void> | undefined;
+
+  constructor(parts: {
+    readonly log: EventLog;
+    readonly deadLetters: DeadLetters;
+    readonly connectors: () => readonly BookedConnector[];
+    readonly clock: Clock;
+    readonly logger: Logger;
+  }) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when what is under way has ended. */
+  async close(): Promise<void> {
+    this.#stop.abort("closed");
+    await this.#running;
+  }
+
+  /** Looks at the books once. @throws what the store throws. */
+  async look(): Promise<void> {
+    const { log, connectors, logger } = this.#parts;
+    for (const [name, books] of await readAllBooks(log, connectors())) {
+      const { waitingBytes: _bytes, ...counts } = books;
+      const { difference } = books;
+      const before = this.#said.get(name) ?? 0;
+      if (difference === before) continue;
+      this.#said.set(name, difference);
+      logger.log(
+        difference === 0 ? "info" : "error",
+        "books.difference",
+        difference === 0
+          ? "The books balance again"
+          : "The books do not balance: this is a bug of Hecate",
+        { connector: name, ...counts },
+      );
+    }
+  }
+
+  /** Ends what was kept 30 days. @throws what the store throws. */
+  async sweep(): Promise<void> {
+    const { deadLetters, clock, logger } = this.#parts;
+    for (const [name, events] of await deadLetters.sweep(clock.now())) {
+      logger.log(
+        "warn",
+        "delivery.expired",
+        "Dead letters were kept 30 days and are gone.",
+        { connector: name, events, reason: "age" },
+      );
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger, deadLetters, log } = this.#parts;
+    const { signal } = this.#stop;
+    for (let round = 1; !signal.aborted; round++) {
+      await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.look();
+        if (round % SWEEP_ROUNDS === 1) await this.sweep();
+        if (round % FORGET_ROUNDS === 1) {
+          await deadLetters.forget(clock.now());
+          await forgetAnswers(log.store);
+        }
+      } catch (error) {
+        logger.log("warn", "store.slow", "The books could not be looked at", {
+          error: error instanceof Error ? error.message : String(error),
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** Bodies of the admin API: capped, JSON or raw bytes, told apart by nothing but the route. */
+
+import type { Context } from "hono";
+import { validateJson } from "../../lib/json/scanner.ts";
+import { problem } from "../problem.ts";
+import type { AppVariables } from "../request_id.ts";
+
+/** The most that a JSON body may take. */
+export const MOST_JSON = 16 * 1024 * 1024;
+
+/** The whole body, or the reply that says that it is too large. */
+export async function readBytes(
+  c: Context<AppVariables>,
+  most = MOST_JSON,
+): Promise<Uint8Array | Response> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of c.req.raw.body ?? []) {
+    length += piece.length;
+    if (length > most) {
+      return problem(c, "too-large", `The body may take ${most} bytes.`);
+    }
+    pieces.push(piece);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/** The value of a JSON body ({} of an empty one), or the reply that says what it is not. */
+export function jsonOf(
+  c: Context<AppVariables>,
+  bytes: Uint8Array,
+): { readonly value: unknown } | Response {
+  if (!bytes.some((byte) => byte > 0x20)) return { value: {} };
+  const fault = validateJson(bytes);
+  if (fault !== undefined) {
+    return problem(
+      c,
+      "invalid-json",
+      `The body is no JSON: ${fault.reason} at byte ${fault.at}.`,
+    );
+  }
+  return { value: JSON.parse(new TextDecoder().decode(bytes)) };
+}

@@ -1,0 +1,332 @@
+/** `/api/v1/dead-letters…` (interface §10): lists, export, one, groups, discarding, import. Replays: `replays.ts`. */
+
+import type { Context, Hono } from "hono";
+import type { Clock } from "../../lib/clock.ts";
+import { recordLine } from "../../lib/delivery/dead_letter_file.ts";
+import { linesOf, readRecord } from "../../lib/delivery/dead_letter_import.ts";
+import { METADATA } from "../../lib/json/spans.ts";
+import { jsonStringBytes } from "../../lib/json/strings.ts";
+import { KEPT_MS } from "../../lib/log/dead_ends.ts";
+import type { DeadEntry, DeadMark } from "../../lib/log/dead_index.ts";
+import type { ForeignLetter, Imported } from "../../lib/log/dead_import.ts";
+import type { DeadLetters } from "../../lib/log/dead_kept.ts";
+import { type DeadRecord, previewOf } from "../../lib/log/dead_record.ts";
+import type { Store } from "../../lib/log/store.ts";
+import { problem } from "../problem.ts";
+import type { AppVariables } from "../request_id.ts";
+import { jsonOf, readBytes } from "./bodies.ts";
+import {
+  choiceOf,
+  FILTER_NAMES,
+  filterOf,
+  isObject,
+  nameOf,
+  onlyMembers,
+} from "./dead_filter.ts";
+import { idempotent } from "./idempotency.ts";
+import {
+  type FieldError,
+  invalidFields,
+  listQuery,
+  onlyKnown,
+  writeCursor,
+} from "./lists.ts";
+import { noOtherMethod } from "./methods.ts";
+
+const BASE = "/api/v1/dead-letters";
+const NDJSON = "application/x-ndjson";
+/** Bytes of an export that are handed on together. */
+const CHUNK_BYTES = 64 * 1024;
+/** Letters of one connector that are taken in together. */
+const IMPORT_BATCH = 200;
+
+export interface DeadLetterDeps {
+  readonly store: Store;
+  readonly deadLetters: DeadLetters;
+  readonly clock: Clock;
+  /** Names of the configured connectors. */
+  readonly connectors: () => readonly string[];
+  /** The most that an import may take, in bytes. */
+  readonly maxBody: number;
+}
+
+export function mountDeadLetters(
+  app: Hono<AppVariables>,
+  deps: DeadLetterDeps,
+): void {
+  const { store, deadLetters } = deps;
+  app.get(BASE, (c) => {
+    c.header("Cache-Control", "no-store");
+    const accept = c.req.header("Accept") ?? "";
+    return accept.toLowerCase().includes(NDJSON)
+      ? exportAll(c, deadLetters)
+      : list(c, deadLetters);
+  });
+  app.get(`${BASE}/groups`, (c) => groups(c, deadLetters));
+  app.post(`${BASE}/discard`, async (c) => {
+    const body = await readBytes(c);
+    if (body instanceof Response) return body;
+    return await idempotent(c, store, body, () => discard(c, deps, body));
+  });
+  app.post(`${BASE}/import`, async (c) => {
+    const body = await readBytes(c, deps.maxBody);
+    if (body instanceof Response) return body;
+    return await idempotent(c, store, body, () => importLines(c, deps, body));
+  });
+  noOtherMethod(app, `${BASE}/groups`, "GET, HEAD");
+  noOtherMethod(app, `${BASE}/discard`, "POST");
+  noOtherMethod(app, `${BASE}/import`, "POST");
+  app.get(`${BASE}/:id`, async (c) => {
+    const name = nameOf(c.req.param("id"));
+    const record = name && await deadLetters.read(name);
+    return record === undefined
+      ? problem(c, "not-found", "There is no dead letter of this id.")
+      : c.body(shown(record), 200, {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+      });
+  });
+  noOtherMethod(app, BASE, "GET, HEAD");
+  noOtherMethod(app, `${BASE}/:id`, "GET, HEAD");
+}
+
+async function list(
+  c: Context<AppVariables>,
+  deadLetters: DeadLetters,
+): Promise<Response> {
+  const errors: FieldError[] = [];
+  const query = c.req.query();
+  onlyKnown(query, [...FILTER_NAMES, "limit", "cursor"], errors);
+  const { limit, after } = listQuery(query, errors);
+  const filter = filterOf(query, "?", errors);
+  const mark = after === undefined ? undefined : markOf(after);
+  if (after !== undefined && mark === undefined) {
+    errors.push({
+      pointer: "?cursor",
+      code: "unknown",
+      detail: "what `next` of the page before said.",
+    });
+  }
+  if (errors.length > 0) return invalidFields(c, errors);
+  const { items, next } = await deadLetters.page(filter, limit, mark);
+  return c.json({
+    items: items.map(item),
+    next: next === undefined
+      ? null
+      : writeCursor([next.at, next.connector, next.id]),
+  });
+}
+
+function markOf(value: unknown): DeadMark | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const [at, connector, id]: unknown[] = value;
+  return typeof at === "number" && at >= 0 && Number.isSafeInteger(at) &&
+      typeof connector === "string" && typeof id === "string"
+    ? { at, connector, id }
+    : undefined;
+}
+
+/** As lists show a letter. */
+function item(
+  entry: Pick<
+    DeadEntry,
+    | "id"
+    | "connector"
+    | "at"
+    | "reason"
+    | "error"
+    | "attempts"
+    | "bytes"
+    | "keptFrom"
+    | "preview"
+  >,
+) {
+  return {
+    id: `${entry.id}@${entry.connector}`,
+    connector: entry.connector,
+    timestamp: rfc3339(entry.at),
+    reason: entry.reason,
+    error: entry.error,
+    attempts: entry.attempts,
+    bytes: entry.bytes,
+    expires_at: rfc3339(entry.keptFrom + KEPT_MS),
+    preview: entry.preview,
+  };
+}
+
+/** The event is the last member, byte for byte. */
+function shown(record: DeadRecord): Uint8Array<ArrayBuffer> {
+  const { event, isRaw, error, envelope } = record;
+  const head = JSON.stringify({
+    ...item({ ...record, bytes: event.length, preview: previewOf(event) }),
+    answer: { status: statusIn(error), message: error },
+  });
+  const members = METADATA.flatMap(([name]) => {
+    const text = envelope[name];
+    return text === undefined ? [] : [`"${name}":${text}`];
+  });
+  const before = encoder.encode(
+    `${head.slice(0, -1)},"envelope":{${members.join(",")}},"event":`,
+  );
+  const text = isRaw ? jsonStringBytes(decoder.decode(event)) : event;
+  const bytes = new Uint8Array(before.length + text.length + 1);
+  bytes.set(before);
+  bytes.set(text, before.length);
+  bytes[bytes.length - 1] = 0x7d;
+  return bytes;
+}
+
+/** The HTTP status that an error names; null: the protocol has none. */
+function statusIn(error: string): number | null {
+  const found = /\bHTTP ([1-5]\d\d)\b/.exec(error)?.[1];
+  return found === undefined ? null : Number(found);
+}
+
+function exportAll(
+  c: Context<AppVariables>,
+  deadLetters: DeadLetters,
+): Response {
+  const errors: FieldError[] = [];
+  const query = c.req.query();
+  onlyKnown(query, FILTER_NAMES, errors);
+  const filter = filterOf(query, "?", errors);
+  if (errors.length > 0) return invalidFields(c, errors);
+  const records = deadLetters.records(filter);
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      let bytes = 0;
+      while (bytes < CHUNK_BYTES) {
+        const next = await records.next();
+        if (next.done === true) return controller.close();
+        const line = recordLine(next.value);
+        bytes += line.length;
+        controller.enqueue(line);
+      }
+    },
+    async cancel() {
+      await records.return(undefined);
+    },
+  }, { highWaterMark: 0 });
+  return c.body(body, 200, { "Content-Type": NDJSON });
+}
+
+async function groups(
+  c: Context<AppVariables>,
+  deadLetters: DeadLetters,
+): Promise<Response> {
+  const errors: FieldError[] = [];
+  const query = c.req.query();
+  onlyKnown(query, FILTER_NAMES, errors);
+  const filter = filterOf(query, "?", errors);
+  if (errors.length > 0) return invalidFields(c, errors);
+  const found = await deadLetters.groups(filter);
+  c.header("Cache-Control", "no-store");
+  return c.json({
+    items: found.map((
+      { connector, reason, error, count, firstAt, lastAt },
+    ) => ({
+      connector,
+      reason,
+      error,
+      count,
+      first_at: rfc3339(firstAt),
+      last_at: rfc3339(lastAt),
+    })),
+  });
+}
+
+async function discard(
+  c: Context<AppVariables>,
+  { deadLetters, clock }: DeadLetterDeps,
+  bytes: Uint8Array,
+): Promise<Response> {
+  const json = jsonOf(c, bytes);
+  if (json instanceof Response) return json;
+  const errors: FieldError[] = [];
+  const body = isObject(json.value) ? json.value : {};
+  onlyMembers(body, "#/", ["filter", "ids", "expect"], errors);
+  const choice = choiceOf(body, errors);
+  const { expect } = body;
+  if (
+    typeof expect !== "number" || !Number.isSafeInteger(expect) || expect < 0
+  ) {
+    errors.push({
+      pointer: "#/expect",
+      code: expect === undefined ? "missing" : "type",
+      detail: "how many there are, a whole number.",
+    });
+    return invalidFields(c, errors);
+  }
+  if (errors.length > 0) return invalidFields(c, errors);
+  const done = await deadLetters.discard(choice, expect, clock.now());
+  c.header("Cache-Control", "no-store");
+  return "discarded" in done ? c.json(done) : problem(
+    c,
+    "count-changed",
+    `${expect} dead letters were expected, ${done.found} found. Nothing was done.`,
+    {},
+    { expected: expect, found: done.found },
+  );
+}
+
+async function importLines(
+  c: Context<AppVariables>,
+  { deadLetters, clock, connectors }: DeadLetterDeps,
+  bytes: Uint8Array,
+): Promise<Response> {
+  const known = new Set(connectors());
+  const errors: { readonly line: number; readonly detail: string }[] = [];
+  let imported = 0, skipped = 0;
+  let batch: ForeignLetter[] = [];
+  const flush = async () => {
+    const [first] = batch;
+    if (first === undefined) return;
+    const outcomes: Imported[] = await deadLetters.import(
+      first.connector,
+      batch,
+      clock.now(),
+    );
+    batch = [];
+    const taken = outcomes.filter(({ outcome }) => outcome === "imported");
+    imported += taken.length;
+    skipped += outcomes.length - taken.length;
+  };
+  for (const { number, bytes: line } of linesOf(bytes)) {
+    const read = readRecord(line, known);
+    if ("fault" in read) {
+      errors.push({ line: number, detail: read.fault });
+      continue;
+    }
+    const { letter } = read;
+    const isOther = batch[0] !== undefined &&
+      batch[0].connector !== letter.connector;
+    if (isOther || batch.length >= IMPORT_BATCH) await flush();
+    batch.push(letter);
+  }
+  await flush();
+  if (imported + skipped === 0 && errors.length > 0) {
+    return problem(
+      c,
+      "invalid-fields",
+      "No line is a dead letter that can be kept here.",
+      {},
+      {
+        errors: errors.map((error) => ({
+          pointer: `line ${error.line}`,
+          code: "record",
+          ...error,
+        })),
+      },
+    );
+  }
+  c.header("Cache-Control", "no-store");
+  return c.json({ imported, skipped, errors });
+}
+
+function rfc3339(at: number): string {
+  return new Date(at).toISOString();
+}
+
+const encoder = new TextEncoder();
+/** A byte order mark at the start of a line of text is part of it. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

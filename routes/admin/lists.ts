@@ -1,0 +1,89 @@
+/** Lists of the admin API: `?limit=` and `?cursor=`, `{"items":[…],"next":…}`. */
+
+import type { Context } from "hono";
+import { problem } from "../problem.ts";
+import type { AppVariables } from "../request_id.ts";
+
+const LIMIT = 50, MOST = 500;
+
+/** One thing that is wrong with a request: where (`#/a/b` in the body, `?name` in the query), and what it must be. */
+export interface FieldError {
+  readonly pointer: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** The reply to a request some of which is wrong. */
+export function invalidFields(
+  c: Context<AppVariables>,
+  errors: readonly FieldError[],
+): Response {
+  const detail = errors.map(({ pointer, detail }) => `${pointer}: ${detail}`)
+    .join(" ");
+  return problem(c, "invalid-fields", detail, {}, { errors });
+}
+
+/** What a list was asked for. */
+export interface ListQuery {
+  readonly limit: number;
+  /** What the cursor holds; undefined: from the beginning. */
+  readonly after: unknown;
+}
+
+/** Reads `limit` and `cursor`, and notes what is wrong with them. */
+export function listQuery(
+  query: Readonly<Record<string, string>>,
+  errors: FieldError[],
+): ListQuery {
+  const { limit = String(LIMIT), cursor } = query;
+  const number = /^\d{1,4}$/.test(limit) ? Number(limit) : 0;
+  if (number < 1 || number > MOST) {
+    errors.push({
+      pointer: "?limit",
+      code: "out_of_range",
+      detail: `a number from 1 to ${MOST}.`,
+    });
+  }
+  const after = cursor === undefined ? undefined : readCursor(cursor);
+  if (cursor !== undefined && after === undefined) {
+    errors.push({
+      pointer: "?cursor",
+      code: "unknown",
+      detail: "what `next` of the page before said.",
+    });
+  }
+  return { limit: number, after };
+}
+
+/** A place in a list as an opaque text. */
+export function writeCursor(place: unknown): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(place));
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+function readCursor(text: string): unknown {
+  try {
+    const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(binary, (one) => one.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Notes the names of a query that nobody knows. */
+export function onlyKnown(
+  query: Readonly<Record<string, string>>,
+  known: readonly string[],
+  errors: FieldError[],
+): void {
+  for (const name of Object.keys(query)) {
+    if (known.includes(name)) continue;
+    errors.push({
+      pointer: `?${name.slice(0, 64)}`,
+      code: "unknown",
+      detail: `there is ${known.join(", ")}.`,
+    });
+  }
+}
