@@ -6,9 +6,9 @@ import type {
   StepFault,
   TestStep,
 } from "../connector.ts";
-import { failed } from "./connection_steps.ts";
 import type { HttpReply } from "./http_exchange.ts";
 import { wantsHttps } from "./http_sink.ts";
+import { failed } from "./step_parts.ts";
 import { TransportError } from "./transport_error.ts";
 
 /** A harmless request of a vendor: tells whether the credential is good, and allowed what it has to do. */

@@ -1,4 +1,8 @@
-/** The sink of every type that posts events to one address: a type brings its wire form and its judgement. */
+/**
+ * The sink of every type that posts events to one address: a type brings its wire form and its judgement.
+ *
+ * A little long: what a type may say of its requests, and what is made of it, are read together.
+ */
 
 import type {
   BatchLimits,
