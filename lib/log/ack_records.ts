@@ -26,8 +26,8 @@ const PAGE = 1_000;
 const MAX_GAP = 8, MAX_RANGES = 32;
 /** Records that one commit deletes, and that it rewrites, each with a check. */
 const COMMIT_DELETES = 400, COMMIT_REWRITES = MAX_CHECKS - 2;
-/** A record of told ids is not added to beyond this. */
-const MAX_TOLD_BYTES = 32_768;
+/** A record of told ids is not added to beyond this, and takes so many runs at once: 37 KB at most. */
+const MAX_TOLD_BYTES = 16_384, MAX_TOLD_RUNS = 1_000;
 /** Tries against other polls of the same channel. */
 const TRIES = 5;
 
@@ -196,17 +196,20 @@ function batchesOf(
   let ids = new Set<number>();
   let deleted: StoredAcks[] = [];
   let rewritten: (readonly [StoredAcks, AckRecord])[] = [];
+  let runs = 0;
   const byRecord = Map.groupBy(news, ({ record }) => record);
   for (const [record, parts] of byRecord) {
-    if (
-      deleted.length === COMMIT_DELETES ||
-      rewritten.length === COMMIT_REWRITES
-    ) {
+    const more = runsOf(parts.map(({ id }) => id).sort((a, b) => a - b)).length;
+    const isFull = deleted.length === COMMIT_DELETES ||
+      rewritten.length === COMMIT_REWRITES;
+    if (ids.size > 0 && (isFull || runs + more > MAX_TOLD_RUNS)) {
       batches.push({ ids, deleted, rewritten, isLast: false });
       ids = new Set();
       deleted = [];
       rewritten = [];
+      runs = 0;
     }
+    runs += more;
     for (const { id } of parts) ids.add(id);
     const acks = record.acks.filter(({ id }) => !ids.has(id) && !isTold(id));
     if (acks.length === 0) deleted.push(record);

@@ -24,8 +24,8 @@ export interface Expiry {
   ): boolean | Promise<boolean>;
 }
 
-/** Verdicts kept. */
-const MAX_KNOWN = 1_000;
+/** Segments remembered as damaged or gone. */
+const MAX_LOST = 1_000;
 
 /**
  * An answer without records of expired ranges: from the books, the age and the segment itself.
@@ -36,7 +36,7 @@ const MAX_KNOWN = 1_000;
 export class BooksExpiry implements Expiry {
   readonly #log: EventLog;
   readonly #span: number;
-  readonly #whole = new Map<string, boolean>();
+  readonly #lost = new Set<string>();
 
   /** `span`: what waits longer expires, in milliseconds; 0: never. */
   constructor(log: EventLog, span: number) {
@@ -58,15 +58,14 @@ export class BooksExpiry implements Expiry {
   }
 
   async #isWhole({ segment, first }: EventRange): Promise<boolean> {
-    const known = this.#whole.get(segment);
-    if (known !== undefined) return known;
+    if (this.#lost.has(segment)) return false;
     const found = await this.#log.next({ segment, index: first });
-    const isWhole = found?.id === segment;
-    this.#whole.set(segment, isWhole);
-    for (const oldest of this.#whole.keys()) {
-      if (this.#whole.size <= MAX_KNOWN) break;
-      this.#whole.delete(oldest);
+    if (found?.id === segment) return true;
+    this.#lost.add(segment);
+    for (const oldest of this.#lost) {
+      if (this.#lost.size <= MAX_LOST) break;
+      this.#lost.delete(oldest);
     }
-    return isWhole;
+    return false;
   }
 }

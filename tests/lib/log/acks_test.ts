@@ -1,10 +1,10 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { AckClaim } from "../../../lib/log/ack_ids.ts";
+import { AckClaim, AckIds, MAX_CHANNELS } from "../../../lib/log/ack_ids.ts";
 import { Acks } from "../../../lib/log/acks.ts";
 import { beginPlaces } from "../../../lib/log/begin.ts";
 import { advance, type Holding } from "../../../lib/log/cursor.ts";
 import { BooksExpiry, type Expiry } from "../../../lib/log/expiry.ts";
-import { ackIdsKey } from "../../../lib/log/keys.ts";
+import { ackIdsKey, logKey } from "../../../lib/log/keys.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog, Kept } from "../../../lib/log/log.ts";
 import { readTrimMark } from "../../../lib/log/trim.ts";
@@ -184,6 +184,35 @@ Deno.test("Acks.poll() of an event that expired stays false", async () => {
   } finally {
     await log.close();
   }
+});
+
+Deno.test("Acks.poll() of events in a damaged segment stays false", async () => {
+  await inFolder(async (location) => {
+    const { log, holdings: [a] } = await openTwo(["a"], { location });
+    ok(a);
+    const acks = acksOf(log, ["a"]);
+    const [bad] = (await post(log, acks)).ids;
+    await post(log, acks);
+    ok(bad);
+    const key = logKey(bad.segment);
+    const { value } = await log.store.kv.get<Uint8Array>(key);
+    ok(value);
+    value[value.length - 1] = ~(value.at(-1) ?? 0);
+    await log.store.kv.atomic().set(key, value).commit();
+    await log.close();
+    // From here on the store is all there is.
+    const again = await openRig({ location, connectors: () => ["a"] });
+    try {
+      const holding = await takeLease(again, "a", { signal: always });
+      await settleNext(again, holding, 1);
+      equal(holding.place.books.expired, 1);
+      const later = acksOf(again, ["a"], new BooksExpiry(again, 0));
+      for (let n = 0; n < 2; n++) deepEqual(await told(later, [0, 1]), [1]);
+      deepEqual(await told(later, [0], "stored"), [0]);
+    } finally {
+      await again.close();
+    }
+  });
 });
 
 Deno.test("Acks.poll() repeats true for ten minutes from the first time, then it is false", async () => {
@@ -445,6 +474,42 @@ Deno.test("a channel that this process no longer knows goes on without a gap", a
     }
     while ((await told(acks, [0, 1], "stored")).length < 2) await 0;
     equal((await post(log, acks)).id, 2);
+  } finally {
+    await log.close();
+  }
+});
+
+Deno.test("AckIds.claim() refuses a new channel where there are too many, never a known one", async () => {
+  const log = await openRig();
+  try {
+    const ids = new AckIds(log.store);
+    const first = await ids.claim(A.token, A.channel);
+    ok(first instanceof AckClaim);
+    ids.count = MAX_CHANNELS;
+    equal(await ids.claim(B.token, B.channel), "crowded");
+    ok(await ids.claim(A.token, A.channel) instanceof AckClaim);
+  } finally {
+    await log.close();
+  }
+});
+
+Deno.test("Acks.poll() of every other of thousands of ids tells and repeats them all", async () => {
+  const log = await openRig();
+  try {
+    const acks = acksOf(log);
+    const all = Array.from({ length: 6_000 }, (_, n) => n);
+    await Promise.all(all.map(() => post(log, acks)));
+    const odd = all.filter((n) => n % 2 === 1);
+    deepEqual(await told(acks, odd), odd);
+    const lists = await Array.fromAsync(
+      log.store.kv.list<Uint8Array>({ prefix: ["acktold"] }),
+      ({ value }) => value.length,
+    );
+    ok(lists.length > 1);
+    // Told once: what is written now are the others.
+    deepEqual(await told(acks, all), all);
+    const left = await Array.fromAsync(log.store.kv.list({ prefix: ["ack"] }));
+    equal(left.length, 0);
   } finally {
     await log.close();
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Acks } from "../../../lib/log/acks.ts";
 import { parseTokens } from "../../../lib/tokens.ts";
 import {
   openRelay,
@@ -257,6 +258,37 @@ Deno.test("hec row 71: a channel on a token without acks is ignored", async () =
     assert.equal(reply.status, 200);
     assert.equal(reply.text, '{"text":"Success","code":0}');
   }
+});
+
+/** Acks of a store that has too many channels, and then does not answer. */
+class NoAcks extends Acks {
+  override claim() {
+    return Promise.resolve("crowded" as const);
+  }
+  override poll() {
+    return Promise.reject(new Error("No answer within 5000 ms"));
+  }
+}
+
+Deno.test("too many channels are code 27, a poll that the store does not answer is code 9", async () => {
+  await using relay = await openRelay({
+    tokens,
+    acks: (log) =>
+      new NoAcks(log, {
+        connectors: () => [],
+        expiry: { wasExpired: () => false },
+      }),
+  });
+  const crowded = await post(relay, "/raw", "a", A);
+  assert.equal(crowded.status, 429);
+  assert.equal(
+    crowded.text,
+    '{"text":"HEC ACK channel is at capacity and cannot process any more requests","code":27}',
+  );
+  assert.deepEqual(await relay.texts(), []);
+  const silent = await post(relay, "/ack", '{"acks":[0]}', A);
+  assert.deepEqual([silent.status, silent.code], [503, 9]);
+  assert.ok(silent.headers.get("retry-after"));
 });
 
 Deno.test("a request of several slices has one id, which is true for all of them", async () => {
