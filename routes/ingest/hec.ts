@@ -3,20 +3,14 @@
  * leaves open are in docs/hec.md. The hot path makes no object per event and no timer per request.
  */
 
-import { setImmediate } from "node:timers";
 import type { Clock } from "../../lib/clock.ts";
-import type { Judgement } from "../../lib/format/hec.ts";
 import { type Code, REPLIES, replyBody } from "../../lib/format/hec_codes.ts";
 import {
   EventSlices,
   LineSlices,
-  sliceLimits,
   type Slices,
 } from "../../lib/format/hec_slices.ts";
-import { ROW, SpanTable } from "../../lib/json/spans.ts";
-import type { AckClaim } from "../../lib/log/ack_ids.ts";
 import type { Acks } from "../../lib/log/acks.ts";
-import type { Intake, Kept } from "../../lib/log/intake.ts";
 import { messageOf } from "../../lib/log/kv.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -36,15 +30,13 @@ import {
 } from "./hec_answer.ts";
 import { ackReply, readAskedIds, readChannel } from "./hec_ack.ts";
 import type { HecRoute } from "./hec_route.ts";
+import { Keeper, NO_DATA } from "./keeper.ts";
 import { Refusals } from "./refusals.ts";
 import { UnknownMembers } from "./unknown_members.ts";
 
 const POSTED = "POST,OPTIONS", LOOKED_AT = "GET,HEAD,OPTIONS";
-/** Span tables kept for the next requests, and the largest that is: 576 KiB. */
-const MAX_TABLES = 64, MAX_TABLE_ROWS = 8_192;
 /** Seconds after which to ask for acks again that could not be read. */
 const RETRY_POLL = "5";
-const NO_DATA: Judgement = { good: 0, code: 5, unknown: 0 };
 
 /** Sizes in bytes. */
 export interface HecLimits extends BodyLimits {
@@ -56,13 +48,6 @@ export interface HecLimits extends BodyLimits {
 interface Admitted {
   readonly token: IngestToken;
   readonly face: Face;
-}
-
-/** What was judged and kept of a body; crowded: nothing, because there are too many ack channels. */
-interface Keeping {
-  readonly judged: Judgement;
-  readonly kept: Kept | "crowded" | undefined;
-  readonly ackId?: number | undefined;
 }
 
 export interface HecDeps {
@@ -82,15 +67,14 @@ export class HecIntake {
   readonly #bodies: BodyReader;
   readonly #refusals: Refusals;
   readonly #unknown: UnknownMembers;
-  readonly #tables: SpanTable[] = [];
-  /** Bodies whose rows are in memory. */
-  #bodiesInWork = 0;
+  readonly #keeper: Keeper;
 
   constructor(deps: HecDeps) {
     this.#deps = deps;
     this.#bodies = new BodyReader(deps.clock, deps.limits, deps.patience);
     this.#refusals = new Refusals(deps.clock, deps.logger);
     this.#unknown = new UnknownMembers(deps.clock, deps.logger);
+    this.#keeper = new Keeper({ ...deps, unknown: this.#unknown });
   }
 
   /** Envelopes taken with members that HEC does not know, since the start. */
@@ -224,7 +208,7 @@ export class HecIntake {
           ...(index === undefined ? {} : { index }),
         })
         : new LineSlices(bytes, { maxEvent, isCut: body.kind !== "whole" });
-      const { judged, kept, ackId } = await this.#keep(slices, {
+      const { judged, kept, ackId } = await this.#keeper.keep(slices, {
         bytes,
         producer: entry.token.name,
         receivedAt: this.#deps.clock.now(),
@@ -236,83 +220,6 @@ export class HecIntake {
       return ackId === undefined ? answer : { ...answer, ackId };
     } finally {
       this.#bodies.release(body);
-    }
-  }
-
-  /** Keeps slice after slice, up to the first fault or refusal. `channel`: the request wants an ack id. */
-  async #keep(
-    slices: Slices,
-    intake: Omit<Intake, "spans" | "from" | "to" | "ack">,
-    channel: string | undefined,
-  ): Promise<Keeping> {
-    let claim: AckClaim | undefined, hasKept = false;
-    try {
-      const { judged, kept } = await this.#keepSlices(slices, async (rows) => {
-        if (channel !== undefined && claim === undefined) {
-          const claimed = await this.#deps.acks.claim(intake.producer, channel);
-          if (claimed === "crowded") return claimed;
-          if (typeof claimed === "string") {
-            return { kept: 0, ids: [], refusal: claimed };
-          }
-          claim = claimed;
-        }
-        const part = await this.#deps.log.append(
-          claim === undefined
-            ? { ...intake, ...rows }
-            : { ...intake, ...rows, ack: claim },
-        );
-        hasKept ||= part.kept > 0;
-        return part;
-      }, intake.producer);
-      return { judged, kept, ackId: hasKept ? claim?.id : undefined };
-    } finally {
-      claim?.close({ isKept: hasKept });
-    }
-  }
-
-  async #keepSlices(
-    slices: Slices,
-    append: (
-      rows: Pick<Intake, "spans" | "from" | "to">,
-    ) => Promise<Kept | "crowded">,
-    producer: string,
-  ): Promise<Keeping> {
-    const table = this.#tables.pop() ?? new SpanTable();
-    this.#bodiesInWork++;
-    try {
-      let kept: Kept | undefined;
-      for (;;) {
-        const before = kept?.kept ?? 0;
-        const judged = slices.next(table, sliceLimits(this.#bodiesInWork));
-        const { good, code, number, unknown } = judged;
-        if (unknown > 0) this.#unknown.note(producer, unknown);
-        if (good > 0) {
-          const part = await append({ spans: table, from: 0, to: good });
-          // Only the first can be: nothing is kept.
-          if (part === "crowded") return { judged, kept: part };
-          kept = kept === undefined ? part : joined(kept, part);
-        }
-        if (code !== 0 || kept?.refusal !== undefined) {
-          return number === undefined
-            ? { judged, kept }
-            : { judged: { ...judged, number: before + number }, kept };
-        }
-        if (slices.isDone) {
-          return { judged: before + good > 0 ? judged : NO_DATA, kept };
-        }
-        // An append lets others have their turn.
-        if (good === 0) await new Promise((resolve) => setImmediate(resolve));
-        table.clear();
-      }
-    } finally {
-      this.#bodiesInWork--;
-      if (
-        this.#tables.length < MAX_TABLES &&
-        table.words.length <= MAX_TABLE_ROWS * ROW
-      ) {
-        table.clear();
-        this.#tables.push(table);
-      }
     }
   }
 
@@ -328,13 +235,4 @@ export class HecIntake {
     }
     return respond(answer);
   }
-}
-
-/** What was kept of the slices so far. */
-function joined(kept: Kept, part: Kept): Kept {
-  return {
-    ...part,
-    kept: kept.kept + part.kept,
-    ids: [...kept.ids, ...part.ids],
-  };
 }
