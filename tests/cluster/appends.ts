@@ -124,7 +124,7 @@ async function torment(
         await systemClock.sleep(random.integer(200, 1_600));
       }
       proxy.calm();
-      if (random.next() < 0.08) proxy.freeze();
+      if (random.next() < 0.2) proxy.freeze();
     }
   }));
 }
@@ -221,7 +221,8 @@ Deno.test({
         figures,
       });
       ok(count() >= COMMITS, `seed ${seed}: only ${count()} commits`);
-      ok(figures.some(({ inDoubt, fenced }) => inDoubt > 0 && fenced > 0));
+      ok(figures.some(({ foundStored }) => foundStored > 0));
+      ok(figures.some(({ fenced }) => fenced > 0));
     } finally {
       await Promise.all(appenders.map((each) => each.kill()));
     }
