@@ -172,6 +172,7 @@ async function openFleet(
       retry: relay.retry,
       probe: relay.probe,
       expire: relay.expire,
+      ...relay.retry.policy === "strict" && { strict: relay.retry },
     },
     clock: systemClock,
     random: Math.random,

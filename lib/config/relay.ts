@@ -31,11 +31,12 @@ export interface RelaySettings {
   readonly batchWait: number;
   readonly timeout: number;
   readonly retry: {
-    readonly policy: "patient";
+    readonly policy: "patient" | "strict";
     readonly initial: number;
     readonly max: number;
-    /** Only with `strict`. */
+    /** Only with `strict`: of one batch. */
     readonly attempts: number;
+    /** Only with `strict`: what was given up goes again once the connector delivers. */
     readonly replay: boolean;
   };
   readonly probe: { readonly initial: number; readonly max: number };
@@ -76,17 +77,21 @@ export function relaySettings(
       "More than 1 comes with a later release. With 1 any number of processes write one log, in one order, and share its connectors.",
     );
   }
-  if (input.retry_policy === "strict") {
-    source.fault(
-      "retry_policy",
-      "strict comes with a later release. Use patient, or leave it out.",
-    );
-  }
   for (const key of ["retry_attempts", "retry_replay"] as const) {
     if (source.origin(key) === undefined) continue;
+    if (input.retry_policy === "patient") {
+      source.warn(
+        key,
+        `${source.name(key)} has no effect: the retry policy is patient.`,
+      );
+    }
+  }
+  if (input.retry_policy === "strict" && input.retry_replay) {
     source.warn(
-      key,
-      `${source.name(key)} comes with a later release and does nothing yet.`,
+      "retry_replay",
+      `${
+        source.name("retry_replay")
+      } comes with a later release and does nothing yet.`,
     );
   }
   for (const which of ["retry", "probe"] as const) {
@@ -131,7 +136,7 @@ export function relaySettings(
     batchWait: input.batch_wait,
     timeout: input.timeout,
     retry: {
-      policy: "patient",
+      policy: input.retry_policy,
       initial: input.retry_initial,
       max: input.retry_max,
       attempts: input.retry_attempts,

@@ -145,7 +145,8 @@ export const RELAY = group({
   retry_policy: withDefault(
     choice({
       title: "Retry policy",
-      help: "`patient` never gives up before an event expires.",
+      help:
+        "`patient` never gives up before an event expires. `strict` gives a batch up after its attempts, whatever they met, a wrong password too: each of its events becomes a dead letter.",
     }, ["patient", "strict"]),
     "patient",
   ),
@@ -164,7 +165,10 @@ export const RELAY = group({
     "300s",
   ),
   retry_attempts: withDefault(
-    count({ title: "Attempts", help: "Only with `strict`: of one batch." }, {
+    count({
+      title: "Attempts",
+      help: "Only with `strict`: of one batch, waits doubling between them.",
+    }, {
       least: 1,
       most: 1000,
     }),

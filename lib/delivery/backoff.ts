@@ -31,6 +31,20 @@ export function retryDelay(
   return Math.round(Math.min(settings.max, asked * (1 + JITTER * random())));
 }
 
+/**
+ * The wait after `attempt` failures in a row (from 1) where a batch has so many attempts and no more: doubling, without
+ * jitter, so that it can be told when the last one comes; what the SIEM asked for (`after`, milliseconds) where that is
+ * longer. Never above `max`.
+ */
+export function strictDelay(
+  settings: BackoffSettings,
+  attempt: number,
+  after = 0,
+): number {
+  const own = doubled(settings, attempt);
+  return Math.round(after > own ? Math.min(after, settings.max) : own);
+}
+
 /** The wait before a held connector's probe number `probe` (from 1): doubling, no jitter. */
 export function probeDelay(settings: BackoffSettings, probe: number): number {
   return doubled(settings, probe);

@@ -6,7 +6,7 @@
  */
 
 import { SCOPE_KEYS } from "../config/scope.ts";
-import type { DataReason, Outcome } from "../connector.ts";
+import type { Outcome, Reason } from "../connector.ts";
 import { EventRun, EventView, type Segment } from "../event.ts";
 import type { BatchBuffer } from "./batch_buffer.ts";
 import type { Filtered, FilteredRange } from "./batches.ts";
@@ -18,10 +18,12 @@ const PENDING = 0, DELIVERED = 1, REFUSED = 2, EXPIRED = 3, FILTERED = 4;
 
 /** Why an event was refused. */
 export interface Refusal {
-  readonly reason: DataReason;
+  readonly reason: Reason;
   readonly message: string;
   /** The SIEM refused it; otherwise it has no wire form and was never sent. */
   readonly sent: boolean;
+  /** Given up after so many attempts of the batch, whatever the cause. */
+  readonly givenUp?: number;
 }
 
 /** An event to be laid aside. */
@@ -196,6 +198,32 @@ export class Batch {
     this.#decide(sent, [], sent.places);
   }
 
+  /**
+   * Gives up all that is pending or refused by the SIEM, after `attempts` attempts of the batch. `last`: what the last
+   * one met; where the SIEM refused an event, its words about that stay.
+   */
+  giveUp(
+    { reason, message }: Pick<Refusal, "reason" | "message">,
+    attempts: number,
+  ): void {
+    for (const [place, state] of this.#states.entries()) {
+      if (state === PENDING) {
+        this.#refuse(place, {
+          reason,
+          message,
+          sent: true,
+          givenUp: attempts,
+        });
+        continue;
+      }
+      const refusal = this.#refusals.get(place);
+      if (state !== REFUSED || refusal?.sent !== true) continue;
+      this.#refusals.set(place, { ...refusal, givenUp: attempts });
+    }
+    this.#groups = [];
+    this.taken = true;
+  }
+
   /** Gives up what is not settled and came no later than `until` (milliseconds since the Unix epoch). */
   expire(until: number): number {
     let expired = 0;
@@ -251,7 +279,8 @@ export class Batch {
       const refusal = this.#refusals.get(place);
       const segment = run.segments[place], index = run.indexes[place];
       if (!refusal || !segment || index === undefined) continue;
-      dead.push({ ...refusal, segment, index, attempts: tries[place] ?? 0 });
+      const attempts = refusal.givenUp ?? tries[place] ?? 0;
+      dead.push({ ...refusal, segment, index, attempts });
     }
     this.#renumber(length);
     if (length > 0) this.full = false;

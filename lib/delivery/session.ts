@@ -3,18 +3,20 @@
  * the next one is sent only when the settle of the last is durable, so a kill repeats at most one. A sink that takes
  * several at once gets them (`pipeline.ts`) while all goes well.
  *
- * - Weather keeps the place; what is still pending goes again after a backoff, for ever.
+ * - Strict: after so many attempts of a batch, whatever they met, each of its events becomes a dead letter.
+ * - Else weather keeps the place; what is still pending goes again after a backoff, for ever.
  * - A setup fault keeps the place; probes are slow, and newer events join them.
  * - A refused event becomes a dead letter once it is known that not all of its batch were refused. If all of two or
  *   more are, the settings are suspected and nothing is settled, until one is taken or the test event decides.
  */
 
 import { EventView } from "../event.ts";
-import type { Holding } from "../log/cursor.ts";
+import type { Holding, Place } from "../log/cursor.ts";
 import { type Held, Sender, type SenderContext } from "./sender.ts";
 import { Batch, type Interruption } from "./batch.ts";
 import {
   behind,
+  type Bounds,
   collect,
   type Scoping,
   type Source,
@@ -165,11 +167,11 @@ export class Session {
 
   /** The batch in hand or the next one, without what has expired; undefined at the log's end. */
   async #refill(): Promise<Batch | undefined> {
-    const { source, sink, settings, clock } = this.#context;
+    const { source, settings, clock } = this.#context;
     const isFresh = this.#batch === undefined || this.#batch.count === 0;
     if (isFresh) {
-      const bounds = this.#skimming ? STRIDE : sink.limits;
       const { place } = this.#settlement;
+      const bounds = this.#skimming ? STRIDE : this.#bounds(place);
       const { run, filtered } = await collect(
         source,
         place,
@@ -192,9 +194,19 @@ export class Session {
     }
     // Of a fresh one nothing is decided but what is filtered or expired; if that is all, there is nothing to send.
     if (expired > 0 || isFresh && batch.isDecided) {
-      await this.#settlement.write(batch.settle(), {});
+      const settled = batch.settle();
+      const isOver = settings.strict !== undefined && batch.count === 0;
+      await this.#settlement.write(settled, isOver ? { attempt: 0 } : {});
     }
     return batch;
+  }
+
+  /** What a new batch may hold: after a restart in the middle of its attempts (strict) what they carried. */
+  #bounds({ attempt, attempted = 0 }: Place): Bounds {
+    const { sink: { limits }, settings: { strict } } = this.#context;
+    return strict === undefined || attempt === 0 || attempted === 0
+      ? limits
+      : { ...limits, events: Math.min(limits.events, attempted) };
   }
 
   async #idle(): Promise<void> {
@@ -211,10 +223,12 @@ export class Session {
 
   /** A probe asks about everything again, and newer events join. */
   async #renew(batch: Batch): Promise<void> {
-    const { source, sink } = this.#context;
+    const { source, sink, settings: { strict } } = this.#context;
     this.#probing = false;
     this.#sameProbes++;
     batch.reopen();
+    // The attempts are those of this batch.
+    if (strict !== undefined) return;
     const room = sink.limits.events - batch.wanted;
     // What is filtered takes no room in an attempt, but some in memory.
     const stride = {
@@ -235,15 +249,36 @@ export class Session {
   /** Weather or a setup fault: what is decided is settled, the rest goes again later. */
   async #interrupt(batch: Batch, answer: Interruption): Promise<void> {
     if (answer.kind === "held") return await this.#hold(batch, answer);
+    if (await this.#isGivenUp(batch, answer)) return;
     const { isProgress } = batch;
+    const settled = batch.settle(), { wanted } = batch;
     this.#waitFor(
-      await this.#settlement.retrying(batch.settle(), answer, isProgress),
+      await this.#settlement.retrying(settled, answer, { isProgress, wanted }),
     );
   }
 
   async #hold(batch: Batch, fault: Held, words?: string): Promise<void> {
-    this.#waitFor(await this.#settlement.held(batch.settle(), fault, words));
+    if (await this.#isGivenUp(batch, fault, words)) return;
+    const settled = batch.settle(), { wanted } = batch;
+    this.#waitFor(
+      await this.#settlement.held(settled, fault, { wanted }, words),
+    );
     this.#probing = true;
+  }
+
+  /** Strict: was this the batch's last attempt? Then its events become dead letters. */
+  async #isGivenUp(
+    batch: Batch,
+    fault: Interruption,
+    words?: string,
+  ): Promise<boolean> {
+    const { strict } = this.#context.settings;
+    const attempt = this.#settlement.place.attempt + 1;
+    if (strict === undefined || attempt < strict.attempts) return false;
+    batch.giveUp(fault, attempt);
+    this.#suspected = this.#probing = false;
+    await this.#settlement.gaveUp(batch.settle(), fault, words);
+    return true;
   }
 
   #waitFor(ms: number): void {
@@ -252,9 +287,14 @@ export class Session {
 
   /** All of the batch is decided: settles it, unless all that was sent was refused. */
   async #conclude(batch: Batch): Promise<void> {
-    // A lone event that is refused is the event's fault.
+    const { strict } = this.#context.settings;
+    // A lone event that is refused is the event's fault; strict makes no difference between causes.
     const isDoubtful = !batch.taken &&
-      batch.refused >= (this.#suspected ? 1 : 2);
+      batch.refused >= (this.#suspected || strict !== undefined ? 1 : 2);
+    if (isDoubtful && strict !== undefined) {
+      const fault = allRefused(batch);
+      return await this.#hold(batch, fault, fault.help);
+    }
     if (isDoubtful) {
       if (!this.#suspected) this.#sameProbes = 0;
       this.#suspected = true;
@@ -291,9 +331,11 @@ function allRefused(batch: Batch): Held {
   return {
     kind: "held",
     reason: "config",
-    message: `All ${batch.refused} events of a batch were refused: ${
-      batch.firstRefusal?.message ?? ""
-    }`,
+    message: `${
+      batch.refused === 1
+        ? "The event was refused"
+        : `All ${batch.refused} events of a batch were refused`
+    }: ${batch.firstRefusal?.message ?? ""}`,
     help:
       "A setting is probably wrong (index, format, permissions): correct it here or at the SIEM. The events are kept and tried again.",
   };

@@ -15,7 +15,12 @@ import {
   type PlaceError,
 } from "../log/cursor.ts";
 import type { Level, LogEvent, Logger } from "../logger.ts";
-import { type BackoffSettings, probeDelay, retryDelay } from "./backoff.ts";
+import {
+  type BackoffSettings,
+  probeDelay,
+  retryDelay,
+  strictDelay,
+} from "./backoff.ts";
 import type { DeadEvent, Settled } from "./batch.ts";
 import { type DeadLetterFile, deadLetterLine } from "./dead_letter_file.ts";
 
@@ -25,6 +30,8 @@ export interface DeliverySettings {
   readonly probe: BackoffSettings;
   /** What waits longer than this expires; 0: never. */
   readonly expire: number;
+  /** A batch is given up after so many attempts, whatever the cause. Absent: never. */
+  readonly strict?: { readonly attempts: number };
 }
 
 export interface SettlementContext {
@@ -43,9 +50,21 @@ type Held = Extract<Outcome, { kind: "held" }>;
 type StatePatch = Partial<
   Pick<
     Place,
-    "state" | "attempt" | "lastSuccess" | "lastError" | "nextAttemptAt"
+    | "state"
+    | "attempt"
+    | "attempted"
+    | "lastSuccess"
+    | "lastError"
+    | "nextAttemptAt"
   >
 >;
+/** What the attempt that failed leaves in hand. */
+interface Left {
+  /** It was taken in part: a patient backoff starts anew. */
+  readonly isProgress: boolean;
+  /** Events not settled, filtered ones aside. */
+  readonly wanted: number;
+}
 
 /** Moves one connector's place. Each method resolves when what it wrote is durable. */
 export class Settlement {
@@ -85,21 +104,28 @@ export class Settlement {
 
   /**
    * Weather: settles what was decided before it and notes the next attempt.
-   * @param isProgress something was taken by the attempt that met it: the backoff starts anew.
    * @returns how long to wait, in milliseconds.
    */
   async retrying(
     settled: Settled,
     { reason, message, after }: Weather,
-    isProgress: boolean,
+    { isProgress, wanted }: Left,
   ): Promise<number> {
-    const { settings, random } = this.#context;
+    const { settings: { retry, strict }, random } = this.#context;
     const { state, attempt: before } = this.place;
-    const attempt = state === "retrying" && !isProgress ? before + 1 : 1;
-    const wait = retryDelay(settings.retry, attempt, random, after);
+    const goesOn = strict !== undefined || state === "retrying" && !isProgress;
+    const attempt = goesOn ? before + 1 : 1;
+    const wait = strict === undefined
+      ? retryDelay(retry, attempt, random, after)
+      : strictDelay(retry, attempt, after);
     const lastError = this.#error(reason, message, null);
     const isNews = this.#isNews("retrying", reason);
-    await this.#fault(settled, "retrying", { attempt, lastError, wait });
+    await this.#fault(settled, "retrying", {
+      attempt,
+      lastError,
+      wait,
+      wanted,
+    });
     if (isNews) {
       this.#say("warn", "delivery.retry", "Cannot deliver; trying again.", {
         reason,
@@ -117,23 +143,58 @@ export class Settlement {
   async held(
     settled: Settled,
     { reason, message, help }: Held,
+    { wanted }: Pick<Left, "wanted">,
     words = message,
   ): Promise<number> {
+    const { retry, probe, strict } = this.#context.settings;
     const { state, attempt: before } = this.place;
-    const attempt = state === "held" ? before + 1 : 1;
-    const wait = probeDelay(this.#context.settings.probe, attempt);
+    const goesOn = strict !== undefined || state === "held";
+    const attempt = goesOn ? before + 1 : 1;
+    const wait = strict === undefined
+      ? probeDelay(probe, attempt)
+      : strictDelay(retry, attempt);
     const lastError = this.#error(reason, message, help);
     const isNews = this.#isNews("held", reason);
-    await this.#fault(settled, "held", { attempt, lastError, wait });
+    await this.#fault(settled, "held", { attempt, lastError, wait, wanted });
     if (isNews) {
       this.#say(
         "error",
         "delivery.held",
-        "Cannot deliver until a person acts; events are kept.",
+        strict === undefined
+          ? "Cannot deliver until a person acts; events are kept."
+          : `Cannot deliver until a person acts; after ${strict.attempts} attempts events become dead letters.`,
         { reason, error: words, help },
       );
     }
     return wait;
+  }
+
+  /** The batch was given up (strict) after an attempt that met this. The state stays what the fault makes it. */
+  async gaveUp(
+    settled: Settled,
+    fault: Weather | Held,
+    words = fault.message,
+  ): Promise<void> {
+    const { reason, message } = fault;
+    const state = fault.kind === "held" ? "held" : "retrying";
+    const help = fault.kind === "held" ? fault.help : null;
+    const isNews = this.#isNews(state, reason);
+    await this.write(settled, {
+      state,
+      attempt: 0,
+      lastError: this.#error(reason, message, help),
+      nextAttemptAt: null,
+      ...settled.delivered > 0 && { lastSuccess: this.#context.clock.now() },
+    });
+    if (this.isLost || !isNews) return;
+    const [level, event] = state === "held"
+      ? ["error", "delivery.held"] as const
+      : ["warn", "delivery.retry"] as const;
+    this.#say(level, event, "Cannot deliver; the attempts are used up.", {
+      reason,
+      error: words,
+      ...help !== null && { help },
+    });
   }
 
   /** Writes what was decided, and what changed of the state. */
@@ -150,8 +211,8 @@ export class Settlement {
     await this.#file(letters);
     const isKept = await this.#holding.settle({
       ...moved,
-      ...patch,
       ...letters.length > 0 && { lastError: this.#refusal(letters) },
+      ...patch,
       books: {
         ...moved.books,
         delivered: moved.books.delivered + delivered,
@@ -182,16 +243,18 @@ export class Settlement {
   async #fault(
     settled: Settled,
     state: "retrying" | "held",
-    { attempt, lastError, wait }: {
+    { attempt, lastError, wait, wanted }: {
       readonly attempt: number;
+      readonly wanted: number;
       readonly lastError: PlaceError;
       readonly wait: number;
     },
   ): Promise<void> {
-    const { clock } = this.#context;
+    const { clock, settings: { strict } } = this.#context;
     await this.write(settled, {
       state,
       attempt,
+      ...strict !== undefined && { attempted: wanted },
       lastError,
       nextAttemptAt: clock.now() + wait,
       ...settled.delivered > 0 && { lastSuccess: clock.now() },
@@ -252,8 +315,16 @@ export class Settlement {
 }
 
 function letter(
-  { segment, index, reason, message, attempts }: DeadEvent,
+  { segment, index, reason, message, attempts, givenUp }: DeadEvent,
   at: number,
 ): DeadLetter {
-  return { segment, index, reason, error: message, attempts, at };
+  return {
+    segment,
+    index,
+    reason,
+    error: message,
+    attempts,
+    ...givenUp !== undefined && { givenUp: true },
+    at,
+  };
 }

@@ -6,7 +6,7 @@
  * counts them. Key `["cursor", connector, shard]`, value: JSON text as bytes, at most 65,536.
  */
 
-import type { DataReason, SetupReason, WeatherReason } from "../connector.ts";
+import type { Reason } from "../connector.ts";
 import type { Position, Segment } from "../event.ts";
 
 /** What a lane has appended up to a place. */
@@ -27,7 +27,7 @@ export interface Books {
 
 /** The latest fault, as status shows it. */
 export interface PlaceError {
-  readonly reason: WeatherReason | SetupReason | DataReason;
+  readonly reason: Reason;
   readonly message: string;
   readonly help: string | null;
   /** Milliseconds since the Unix epoch. */
@@ -51,6 +51,8 @@ export interface Place extends Position {
   readonly state: PlaceState;
   /** Failed attempts of the batch at the place so far. */
   readonly attempt: number;
+  /** Where attempts are numbered (strict): how many events they carried, filtered ones aside. Absent: no matter. */
+  readonly attempted?: number;
   /** Milliseconds since the Unix epoch, or null. */
   readonly lastSuccess: number | null;
   readonly lastError: PlaceError | null;
@@ -58,14 +60,16 @@ export interface Place extends Position {
   readonly nextAttemptAt: number | null;
 }
 
-/** One event that the SIEM will never take. */
+/** One event that the SIEM will never take, or that was given up after its attempts (strict). */
 export interface DeadLetter {
   readonly segment: Segment;
   readonly index: number;
-  readonly reason: DataReason;
+  readonly reason: Reason;
   /** The vendor's words, shortened, without secrets. */
   readonly error: string;
   readonly attempts: number;
+  /** Given up after its attempts, whatever the cause: the event may be good. */
+  readonly givenUp?: true;
   /** When it was given up: milliseconds since the Unix epoch. */
   readonly at: number;
 }

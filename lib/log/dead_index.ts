@@ -225,6 +225,7 @@ export function entryOf(
     reason: textIn(record, "reason"),
     error: textIn(record, "error"),
     attempts: numberIn(record, "attempts"),
+    ...record["givenUp"] === true && { givenUp: true },
     bytes: numberIn(record, "bytes"),
     preview: textIn(record, "preview"),
     producer: textIn(record, "producer"),

@@ -146,6 +146,7 @@ function newLetter(
     reason: letter.reason,
     error: letter.error,
     attempts: letter.attempts,
+    isGivenUp: letter.givenUp === true,
     isRaw: view.isRaw,
     producer: view.run.producer,
     receivedAt: view.receivedAt,

@@ -6,7 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { DataReason } from "../connector.ts";
+import type { Reason } from "../connector.ts";
 import { eventOnOneLine } from "../json/one_line.ts";
 import { METADATA } from "../json/spans.ts";
 import { deadAtKey, deadKey, deadPartKey } from "./keys.ts";
@@ -41,6 +41,8 @@ export interface NewDeadLetter {
   readonly reason: string;
   readonly error: string;
   readonly attempts: number;
+  /** Given up after its attempts (strict): what `HECATE_RETRY_REPLAY` replays. */
+  readonly isGivenUp?: boolean;
   readonly isRaw: boolean;
   readonly producer: string;
   /** When the relay took it: milliseconds since the Unix epoch. */
@@ -61,9 +63,11 @@ export interface DeadRecord {
   readonly at: number;
   /** Its 30 days begin here: milliseconds since the Unix epoch. */
   readonly keptFrom: number;
-  readonly reason: DataReason;
+  readonly reason: Reason;
   readonly error: string;
   readonly attempts: number;
+  /** Given up after its attempts (strict). */
+  readonly isGivenUp: boolean;
   /** The event is a line of text, not JSON. */
   readonly isRaw: boolean;
   readonly producer: string;
@@ -101,7 +105,7 @@ export function writesOf(
     ]);
   }
   const { timestamp, reason, error, attempts, isRaw, producer } = letter;
-  const { receivedAt, keptFrom = at } = letter;
+  const { receivedAt, keptFrom = at, isGivenUp = false } = letter;
   const print = printOf(letter);
   const record = toValue({
     timestamp,
@@ -112,6 +116,7 @@ export function writesOf(
     error,
     reason,
     attempts,
+    ...isGivenUp && { givenUp: true },
     raw: isRaw,
     producer,
     receivedAt,
@@ -124,6 +129,7 @@ export function writesOf(
     reason,
     error,
     attempts,
+    ...isGivenUp && { givenUp: true },
     bytes: event.length,
     preview: previewOf(event),
     producer,
@@ -162,6 +168,8 @@ export interface DeadEntryValue {
   readonly reason: string;
   readonly error: string;
   readonly attempts: number;
+  /** Given up after its attempts (strict). */
+  readonly givenUp?: true;
   /** Of the event. */
   readonly bytes: number;
   /** The event's first 200 characters. */
@@ -231,9 +239,10 @@ export async function readDeadLetter(
     at: numberIn(record, "at"),
     keptFrom: numberIn(record, "keptFrom"),
     // Written by this program from the closed list.
-    reason: textIn(record, "reason") as DataReason,
+    reason: textIn(record, "reason") as Reason,
     error: textIn(record, "error"),
     attempts: numberIn(record, "attempts"),
+    isGivenUp: record["givenUp"] === true,
     isRaw: record["raw"] === true,
     producer: textIn(record, "producer"),
     receivedAt: numberIn(record, "receivedAt"),

@@ -1,6 +1,6 @@
 /** Dead letters that a replay sent and the SIEM refused again: the same record, attempts counting on. */
 
-import type { DataReason } from "../connector.ts";
+import type { Reason } from "../connector.ts";
 import { changeDead } from "./dead_books.ts";
 import { type Beside, readAll } from "./dead_ends.ts";
 import { COMMIT_BYTES, COMMIT_WRITES } from "./dead_letters.ts";
@@ -15,7 +15,7 @@ const BATCH = COMMIT_WRITES / 4;
 /** A letter that a replay sent and the SIEM refused again. */
 export interface RefusedAgain {
   readonly id: string;
-  readonly reason: DataReason;
+  readonly reason: Reason;
   readonly error: string;
   /** Attempts that the replay made. */
   readonly attempts: number;
@@ -75,7 +75,8 @@ async function plan(
     }
     const attempts = numberIn(record, "attempts") + more;
     const writes: DeadWrite[] = [
-      [key, toValue({ ...record, reason, error, attempts })],
+      // Looked at by the SIEM and refused: not to be replayed by itself any more.
+      [key, toValue({ ...record, reason, error, attempts, givenUp: false })],
       [
         place,
         entryValue({

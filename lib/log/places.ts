@@ -63,6 +63,9 @@ export function placeOf(value: unknown): Place | undefined {
     },
     state: stateOf(record["state"]),
     attempt: numberIn(record, "attempt"),
+    ...numberIn(record, "attempted") > 0 && {
+      attempted: numberIn(record, "attempted"),
+    },
     lastSuccess: timeOf(record["lastSuccess"]),
     lastError: errorOf(record["lastError"]),
     nextAttemptAt: timeOf(record["nextAttemptAt"]),

@@ -86,7 +86,7 @@ Deno.test("loadConfiguration() tells every fault at once, by variable, without a
     HECATE_PORT: "99999",
     HECATE_TIMEOUT: "soon",
     HECATE_PROBE_INITIAL: "10m",
-    HECATE_RETRY_POLICY: "strict",
+    HECATE_RETRY_POLICY: "stubborn",
     HECATE_TLS_CERT: "/ca.pem",
     SPLUNK_HEC_TOKEN: "Splunk abc-secret-9",
     SPLUNK_HEC_TLS_VERIFY: "perhaps",
@@ -113,7 +113,7 @@ Deno.test("loadConfiguration() tells every fault at once, by variable, without a
   assert.equal(told.length, 12, text);
   for (
     const pattern of [
-      /^HECATE_RETRY_POLICY: .*later release/m,
+      /^HECATE_RETRY_POLICY: It must be one of patient, strict/m,
       /^HECATE_TLS_KEY: It is missing/m,
       /^HECATE_PROBE_INITIAL: It is longer than HECATE_PROBE_MAX/m,
     ]

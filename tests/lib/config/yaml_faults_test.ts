@@ -59,14 +59,14 @@ const CASES: readonly FaultyCase[] = [
   {
     what: "wrong values, at the value, whether quoted or not",
     yaml:
-      'port: 99999\nlog_level: "wran"\nkeep: [1]\nretry:\n  initial: soon\n  policy: strict\nprobe: { initial: 10m, max: 5m }\n' +
+      'port: 99999\nlog_level: "wran"\nkeep: [1]\nretry:\n  initial: soon\n  policy: stubborn\nprobe: { initial: 10m, max: 5m }\n' +
       SINK + "    tls_verify: perhaps\n    batch_events: { a: 1 }\n",
     lines: [
       "hecate.yaml:1:7: port: The most is 65535.",
       'hecate.yaml:2:12: log_level: It must be one of debug, info, warn, error. Did you mean "warn"?',
       "hecate.yaml:3:7: keep: It must be one value, not a list.",
       "hecate.yaml:5:12: retry.initial: It must be a duration such as 500ms, 2s, 5m or 24h (a bare number is seconds).",
-      "hecate.yaml:6:11: retry.policy: strict comes with a later release. Use patient, or leave it out.",
+      "hecate.yaml:6:11: retry.policy: It must be one of patient, strict.",
       "hecate.yaml:7:19: probe.initial: It is longer than probe.max.",
       "hecate.yaml:13:17: sinks.a.tls_verify: It must be true or false (yes/no, on/off and 1/0 do as well).",
       "hecate.yaml:14:19: sinks.a.batch_events: It must be one value, not a map.",

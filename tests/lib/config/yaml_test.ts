@@ -275,15 +275,40 @@ Deno.test("readConfiguration(): variables that the file names are no half of a c
   );
 });
 
-Deno.test("readConfiguration() warns of what does nothing yet, wherever it is written", async () => {
+Deno.test("readConfiguration() warns of what has no effect, wherever it is written", async () => {
   const { warnings } = await goodYaml({
     yaml: "retry: { attempts: 3 }\n",
     env: { HECATE_RETRY_REPLAY: "yes" },
   });
   assert.deepEqual(warnings.toSorted(), [
-    "HECATE_RETRY_REPLAY comes with a later release and does nothing yet.",
-    "hecate.yaml:1:20: retry.attempts comes with a later release and does nothing yet.",
+    "HECATE_RETRY_REPLAY has no effect: the retry policy is patient.",
+    "hecate.yaml:1:20: retry.attempts has no effect: the retry policy is patient.",
   ]);
+});
+
+Deno.test("readConfiguration() reads the retry policy", async () => {
+  const { relay, warnings } = await goodYaml({
+    yaml:
+      "retry: { policy: strict, initial: 2s, max: 60s, attempts: 3, replay: true }\n",
+  });
+  assert.deepEqual(relay.retry, {
+    policy: "strict",
+    initial: 2_000,
+    max: 60_000,
+    attempts: 3,
+    replay: true,
+  });
+  assert.deepEqual(warnings, [
+    "hecate.yaml:1:62: retry.replay comes with a later release and does nothing yet.",
+  ]);
+  const strict = await goodYaml({
+    yaml: "retry: { policy: patient, attempts: 3 }\n",
+    env: { HECATE_RETRY_POLICY: "strict" },
+  });
+  assert.deepEqual(
+    [strict.relay.retry.policy, strict.relay.retry.attempts, strict.warnings],
+    ["strict", 3, []],
+  );
 });
 
 Deno.test("readConfiguration() follows anchors and aliases", async () => {
