@@ -11,13 +11,9 @@
  */
 
 import { MAX_CHANNELS, TOUCH_MS } from "./ack_ids.ts";
-import {
-  type AckChannel,
-  isRepeated,
-  readTold,
-  recordsBetween,
-} from "./ack_records.ts";
+import { type AckChannel, recordsBetween } from "./ack_records.ts";
 import { lastOf } from "./ack_sets.ts";
+import { isRepeated, readTold } from "./ack_told.ts";
 import { ackIdsAfter } from "./keys.ts";
 import { fromValue, isDiskFull, messageOf, numberIn } from "./kv.ts";
 import type { EventLog } from "./log.ts";

@@ -8,16 +8,9 @@
 
 import type { AckLevel } from "../tokens.ts";
 import { type AckClaim, AckIds, type AckRefusal } from "./ack_ids.ts";
-import {
-  type AckChannel,
-  type AckPart,
-  idsTold,
-  isRepeated,
-  readAcks,
-  readTold,
-  writeTold,
-} from "./ack_records.ts";
+import { type AckChannel, type AckPart, readAcks } from "./ack_records.ts";
 import { AckSweep } from "./ack_sweep.ts";
+import { idsTold, isRepeated, readTold, writeTold } from "./ack_told.ts";
 import type { Place } from "./cursor.ts";
 import type { Expiry } from "./expiry.ts";
 import { messageOf } from "./kv.ts";
