@@ -45,7 +45,7 @@ interface Named {
   /** Of `pathId`. */
   readonly id: number;
   readonly children: Map<string, Named>;
-  /** All of the value is wanted. */
+  /** All of the value is wanted. Else those below it, or, where there are none, only whether it is there. */
   isWhole: boolean;
 }
 
@@ -128,6 +128,7 @@ class Reading {
     const end = id === 0 ? this.#view.end(EVENT) : this.#spans.end(id);
     if (start === end) return undefined;
     if (isWhole) return this.#value(start, end);
+    if (children.size === 0) return true;
     const first = this.#bytes[start];
     // An array has no names: any will do.
     if (first === OPEN_ARRAY) return [];
@@ -184,8 +185,19 @@ function survey(
     }
     if (!isNode(value)) return;
     const names = namesOf(value);
-    if (names !== undefined) return note(root, names);
+    if (names !== undefined) {
+      note(root, names).isWhole = true;
+      return;
+    }
     let inside = depth;
+    if (value.op === "call" && value.args[0] === "has") {
+      const [asked] = value.args[1];
+      const names = asked && namesOf(asked);
+      if (names !== undefined) {
+        note(root, names);
+        return;
+      }
+    }
     if (value.op === "rcall") {
       const [name, , given] = value.args;
       if (MACROS.has(name)) deepest = Math.max(deepest, inside = depth + 1);
@@ -214,7 +226,7 @@ function namesOf(node: ASTNode): string[] | undefined {
   return before;
 }
 
-function note(root: Named, names: readonly string[]): void {
+function note(root: Named, names: readonly string[]): Named {
   let at = root;
   for (const [place, name] of names.entries()) {
     let child = at.children.get(name);
@@ -225,7 +237,7 @@ function note(root: Named, names: readonly string[]): void {
     }
     at = child;
   }
-  at.isWhole = true;
+  return at;
 }
 
 /** The pattern of a `matches`, which must stand there as text: one out of the event could be anything. */
