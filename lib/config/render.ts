@@ -81,7 +81,7 @@ const FILE_TEXT =
 - \`sources\` may be left out: one source of type \`hec\` that feeds every connector. Its \`sink\` (one name or a list) says who is
   fed, connectors of the environment included; who is not named gets nothing, owes nothing and counts nothing.
 - \`scope\` of a sink says which events it gets; all that is given must hold: \`min_severity\`, \`categories\`, \`classes\` (OCSF,
-  by number or caption), \`tokens\` (producers' names), \`when\` (a CEL expression over \`event\`).
+  by number or caption), \`tokens\` (producers' names), \`when\` (a CEL expression over \`event\`): [scopes.md](scopes.md).
 - \`tokens\` is a list of maps: \`name\`, \`value\` (or \`sha256\`), \`face\`, \`query\`, \`disabled\`,
   \`ack\` (false, true, stored, delivered), \`host\`, \`source\`, \`sourcetype\`, \`index\`, \`indexes\`.
 - \`\${env:NAME}\` and \`\${file:PATH}\` stand for a variable's or a file's text, as a whole value or inside one (between { } and

@@ -178,3 +178,13 @@ Deno.test("compileWhen() gives up on values too large to be judged in time", () 
     /too long/,
   );
 });
+
+Deno.test("checkWhen() takes the examples of docs/scopes.md", async () => {
+  const page = await Deno.readTextFile(
+    new URL("../../../docs/scopes.md", import.meta.url),
+  );
+  const [, block = ""] = /```\n(event[^`]*)```/.exec(page) ?? [];
+  const examples = block.trim().split("\n");
+  assert.ok(examples.length > 4);
+  for (const each of examples) assert.equal(checkWhen(each), undefined, each);
+});
