@@ -71,11 +71,12 @@ export async function changeDead<T>(
   plan: () => Promise<DeadPlan<T> | undefined>,
 ): Promise<T | undefined> {
   const key = deadBooksKey(connector);
+  const call = ++calls;
   let stored = await readStored(store, key);
   for (let tries = 0; tries < TRIES; tries++) {
     const planned = await plan();
     if (planned === undefined) return undefined;
-    const id = idOf(planned, stored.version);
+    const id = idOf(planned, stored.version, call);
     const value = valueOf(stored, planned.deltas, id);
     const { checks = [], sets = [], deletes = [] } = planned;
     const { version } = stored;
@@ -171,12 +172,17 @@ function valueOf(
   });
 }
 
-/** The same change from the same state has the same id, so that a second try is known as the first. */
+/** Tells two callers of this process apart that want the same at once; other processes' changes carry other times. */
+let calls = 0;
+
+/** The same change from the same state by the same caller has the same id: a second try is known as the first. */
 function idOf(
   { deltas, sets = [], deletes = [] }: DeadPlan<unknown>,
   version: string | null,
+  call: number,
 ): string {
-  const hash = createHash("sha256").update(JSON.stringify([version, deltas]));
+  const hash = createHash("sha256")
+    .update(JSON.stringify([version, deltas, call]));
   for (const [key, value] of sets) {
     hash.update(JSON.stringify(key)).update(value);
   }
