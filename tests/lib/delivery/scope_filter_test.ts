@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import type { Scope } from "../../../lib/config/scope.ts";
+import { collect } from "../../../lib/delivery/batches.ts";
 import { openFilter } from "../../../lib/delivery/scope_filter.ts";
 import { EventView } from "../../../lib/event.ts";
 import { mapEvent } from "../../../lib/ocsf/map.ts";
 import { OcsfReader } from "../../../lib/ocsf/reader.ts";
+import { ArrayLog } from "../../support/delivery_rig.ts";
 import { madeSegment } from "../../support/made_segment.ts";
 
 let made = 0;
@@ -196,4 +198,24 @@ Deno.test("openFilter(): an expression that fails lets the event pass, is told o
   assert.deepEqual(told, ["no such key (character 7 of the expression)."]);
   assert.match(filter.warning ?? "", /^scope\.when failed for 2 event\(s\), /);
   assert.doesNotMatch(filter.warning ?? "", /secret/);
+});
+
+Deno.test("collect() lets others run every few milliseconds while a filter takes its time", async () => {
+  const log = new ArrayLog();
+  log.append(Array.from({ length: 1_000 }, () => '"x"'), 1_000);
+  let elapsed = 0, pauses = 0;
+  const clock = {
+    now: () => 0,
+    monotonic: () => elapsed,
+    sleep: () => Promise.resolve(void pauses++),
+  };
+  const filter = {
+    by: () => (elapsed += 0.1, "when" as const),
+    warning: undefined,
+  };
+  const from = { segment: "", index: 0 }, bounds = { events: 10, bytes: 1_000 };
+  const { run } = await collect(log, from, bounds, { filter, clock });
+  assert.equal(run.count, 1_000);
+  // 100 ms of work, 5 ms at a time, looked at every 3.2 ms.
+  assert.ok(pauses >= 14 && pauses <= 20, `${pauses}`);
 });
