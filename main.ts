@@ -329,6 +329,7 @@ async function serve(parts: {
   opened.resolve(app);
   acks.start();
   watch.start();
+  log.share.tell(() => warningsOf(fleet));
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
@@ -349,6 +350,15 @@ async function serve(parts: {
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };
+}
+
+/** What SIEMs warned of, by the connectors that this process holds. */
+function warningsOf(fleet: Fleet): Record<string, string> {
+  return Object.fromEntries(
+    fleet.live().flatMap(({ name, warning }) =>
+      warning === null ? [] : [[name, warning.slice(0, 300)]]
+    ),
+  );
 }
 
 /** Every configured connector; those that are switched off have no loop. */

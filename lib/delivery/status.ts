@@ -2,7 +2,7 @@
 
 import { booksOf, type ConnectorBooks } from "../log/books.ts";
 import type { Place, PlaceState } from "../log/cursor.ts";
-import { readHolders } from "../log/holders.ts";
+import { type Holder, readHolders } from "../log/holders.ts";
 import type { EventLog } from "../log/log.ts";
 import { newPlace, readBooks } from "../log/places.ts";
 
@@ -108,7 +108,7 @@ export async function statusReport(parts: {
           isFed ? records.heads : {},
           records.deltas.get(name),
         ),
-        holder: holders.get(name) ?? null,
+        holder: holders.get(name),
       });
       // Only its holder knows without looking.
       return row.waiting === 0 || row.oldest_waiting !== null ? [row] : [{
@@ -127,7 +127,7 @@ function report(
   place: Place,
   store: {
     readonly books: ConnectorBooks;
-    readonly holder: string | null;
+    readonly holder: Holder | undefined;
   },
 ): ConnectorReport {
   const { waitingBytes, ...books } = store.books;
@@ -138,7 +138,7 @@ function report(
     type,
     state: isDisabled ? "disabled" : place.state,
     // One that was killed while it held a connector that is off now has no successor.
-    holder: isDisabled ? null : store.holder,
+    holder: isDisabled ? null : store.holder?.instance ?? null,
     ...books,
     waiting_bytes: waitingBytes,
     oldest_waiting: waiting === 0 ? null : rfc3339(oldestWaiting),
@@ -149,8 +149,8 @@ function report(
       help: error.help,
       at: new Date(error.at).toISOString(),
     },
-    next_attempt_at: rfc3339(place.nextAttemptAt),
-    warning,
+    next_attempt_at: isDisabled ? null : rfc3339(place.nextAttemptAt),
+    warning: warning ?? (store.holder?.warning || null),
   };
 }
 

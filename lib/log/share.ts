@@ -6,7 +6,8 @@
  * connector that need not have moved. Over KV Connect only: alone there is nobody to share with, and a platform's
  * isolates come and go by the minute.
  *
- * Record: `["process", id]`, value `{instance, beat}`, rewritten each third of the lease. A process lives whose record
+ * Record: `["process", id]`, value `{instance, beat, warnings}`, rewritten each third of the lease; `warnings` is what
+ * only a holder knows of its connectors, so that every process can show it. A process lives whose record
  * changed between two looks: no clocks are compared, and a killed one is not counted any more by the time that its
  * leases run out. Records that stay still are deleted by whoever sees it.
  */
@@ -46,6 +47,7 @@ export class Share {
   #living = 1;
   #waiting = 0;
   #running: Promise<void> | undefined;
+  #warnings: () => Readonly<Record<string, string>> = () => ({});
 
   /** `id`: unique for ever. `stop`: the process leaves. */
   constructor(parts: {
@@ -71,6 +73,11 @@ export class Share {
   /** Processes that live, this one included. */
   get living(): number {
     return this.#living;
+  }
+
+  /** What to tell the others: by connector held here, what its SIEM warned of; short, all fit one value. */
+  tell(warnings: () => Readonly<Record<string, string>>): void {
+    this.#warnings = warnings;
   }
 
   /** This process wants one more connector, until the returned function is called. */
@@ -127,9 +134,9 @@ export class Share {
   /** Tells that this process lives and counts the others that do. */
   async #look(beat: number): Promise<void> {
     const { instance } = this.#options;
+    const value = toValue({ instance, beat, warnings: this.#warnings() });
     await this.#store.call((kv) =>
-      kv.atomic().set(processKey(this.#id), toValue({ instance, beat }))
-        .commit()
+      kv.atomic().set(processKey(this.#id), value).commit()
     );
     const seen = new Map<string, Seen>();
     let living = 1;

@@ -90,10 +90,17 @@ Deno.test("processes over one store share the connectors, and share anew when on
   await pass(9 * LEASE_MS);
   equal(a.handovers + b.handovers + c.handovers, settled, "at rest");
   deepEqual(
-    [...(await readHolders(a.log)).values()].toSorted(),
+    [...(await readHolders(a.log)).values()].map(({ instance }) => instance)
+      .toSorted(),
     [..."aaabbbccc"],
   );
-  deepEqual(await readHolders(b.log), await readHolders(a.log));
+  a.log.share.tell(() => Object.fromEntries(NAMES.map((name) => [name, "!"])));
+  await pass(LEASE_MS);
+  const holders = await readHolders(b.log);
+  deepEqual(holders, await readHolders(a.log));
+  for (const { instance, warning } of holders.values()) {
+    equal(warning, instance === "a" ? "!" : "", "the holder's own words only");
+  }
 
   // Given back in order: within a poll.
   const ending = c.end();
