@@ -65,6 +65,14 @@ export interface Rejection {
   readonly message: string;
 }
 
+/** What a SIEM said of events that it took. */
+export interface Answer {
+  /** Null where the protocol has none, or it is not known. */
+  readonly status: number | null;
+  /** The vendor's words, at most 300 characters, without secrets; "": none. */
+  readonly message: string;
+}
+
 /** What became of one attempt. Every event is in exactly one state; nothing is implied by silence. */
 export type Outcome =
   /** All were taken. `slowDown`: send at half the rate for this long (milliseconds). */
@@ -235,7 +243,10 @@ export interface Sink extends AsyncDisposable {
    * An event that has no wire form is reported to the buffer (`refuse`), never dropped.
    */
   encode(events: EventRun, into: BatchBuffer): void;
-  /** One attempt with what `encode` wrote. No retry, no sleep. Throws only on a bug, or when `signal` aborts. */
+  /**
+   * One attempt with what `encode` wrote. No retry, no sleep. What the SIEM said to it goes into `batch.answer`, for
+   * receipts (HTTP sinks do that for every type). Throws only on a bug, or when `signal` aborts.
+   */
   deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome>;
   /** Sends one marked test event: the dispatcher asks it when all of a batch is refused. */
   probe(signal: AbortSignal): Promise<Outcome>;

@@ -6,10 +6,11 @@
  */
 
 import { SCOPE_KEYS } from "../config/scope.ts";
-import type { Outcome, Reason } from "../connector.ts";
+import type { Answer, Outcome, Reason } from "../connector.ts";
 import { EventRun, EventView, type Segment } from "../event.ts";
+import { type Decision, NO_ANSWER, type RunRange } from "../log/decision.ts";
 import type { BatchBuffer } from "./batch_buffer.ts";
-import type { Filtered, FilteredRange } from "./batches.ts";
+import type { Filtered } from "./batches.ts";
 
 const NONE_FILTERED: Filtered = { ranges: [], bytes: 0 };
 
@@ -41,8 +42,8 @@ export interface Settled {
   readonly expired: number;
   readonly dead: readonly DeadEvent[];
   readonly filtered: number;
-  /** Which of the run were filtered, and by what. */
-  readonly filteredRanges: readonly FilteredRange[];
+  /** What became of all of the run, in its order. */
+  readonly ranges: readonly RunRange[];
 }
 
 /** Answers that end the sending for now. */
@@ -63,6 +64,8 @@ export class Batch {
   readonly #states: number[] = [];
   /** Attempts that carried each event. */
   readonly #tries: number[] = [];
+  /** What the SIEM said of each event that it took. */
+  readonly #answers: (Answer | undefined)[] = [];
   #refusals = new Map<number, Refusal>();
   /** What is to be sent, in order; each list goes into one attempt where it fits. */
   #groups: number[][] = [];
@@ -160,7 +163,7 @@ export class Batch {
     switch (outcome.kind) {
       case "delivered":
         for (const at of sent.places) {
-          this.#states[placeAt(this.#group, at)] = DELIVERED;
+          this.#deliver(placeAt(this.#group, at), sent.answer);
         }
         this.taken = this.isProgress = true;
         return undefined;
@@ -257,25 +260,27 @@ export class Batch {
       indexes: this.run.indexes.splice(0, length),
     });
     const tries = this.#tries.splice(0, length);
+    const answers = this.#answers.splice(0, length);
     let delivered = 0, expired = 0, filtered = 0;
     const dead: DeadEvent[] = [];
-    const filteredRanges: FilteredRange[] = [];
-    let inRow = 0;
+    const ranges: RunRange[] = [];
+    let first = 0;
     const states = this.#states.splice(0, length);
-    for (const [place, state] of states.entries()) {
+    for (let place = 0; place < length; place++) {
+      const state = states[place] as number, next = place + 1;
+      if (
+        next === length || state !== states[next] ||
+        state === DELIVERED &&
+          (tries[place] !== tries[next] || answers[place] !== answers[next])
+      ) {
+        const decision = decisionOf(state, tries[place], answers[place]);
+        ranges.push({ at: first, count: next - first, decision });
+        first = next;
+      }
       if (state === DELIVERED) delivered++;
       else if (state === EXPIRED) expired++;
-      else if (state >= FILTERED) {
-        filtered++;
-        inRow++;
-        if (state === states[place + 1]) continue;
-        const by = SCOPE_KEYS[state - FILTERED];
-        if (by !== undefined) {
-          filteredRanges.push({ at: place + 1 - inRow, count: inRow, by });
-        }
-        inRow = 0;
-        continue;
-      }
+      else if (state >= FILTERED) filtered++;
+      if (state !== REFUSED) continue;
       const refusal = this.#refusals.get(place);
       const segment = run.segments[place], index = run.indexes[place];
       if (!refusal || !segment || index === undefined) continue;
@@ -284,7 +289,7 @@ export class Batch {
     }
     this.#renumber(length);
     if (length > 0) this.full = false;
-    return { run, delivered, expired, dead, filtered, filteredRanges };
+    return { run, delivered, expired, dead, filtered, ranges };
   }
 
   #decide(
@@ -296,7 +301,7 @@ export class Batch {
     for (const { at } of rejections) take(open, at);
     for (const at of pending) take(open, at);
     const group = this.#group;
-    for (const at of open) this.#states[placeAt(group, at)] = DELIVERED;
+    for (const at of open) this.#deliver(placeAt(group, at), sent.answer);
     if (open.size > 0) this.taken = true;
     this.isProgress = pending.length < sent.places.length;
     for (const { at, reason, message } of rejections) {
@@ -328,6 +333,11 @@ export class Batch {
     this.#groups.unshift(group.slice(0, half), group.slice(half));
   }
 
+  #deliver(place: number, answer: Answer | undefined): void {
+    this.#states[place] = DELIVERED;
+    this.#answers[place] = answer;
+  }
+
   #refuse(place: number, refusal: Refusal): void {
     this.#states[place] = REFUSED;
     this.#refusals.set(place, refusal);
@@ -341,7 +351,7 @@ export class Batch {
       return;
     }
     this.run.segments.length = this.run.indexes.length = first;
-    this.#states.length = this.#tries.length = first;
+    this.#states.length = this.#tries.length = this.#answers.length = first;
     this.full = true;
   }
 
@@ -350,6 +360,7 @@ export class Batch {
     for (let n = 0; n < events; n++) {
       this.#states.push(PENDING);
       this.#tries.push(0);
+      this.#answers.push(undefined);
     }
     for (const { at, count, by } of ranges) {
       const state = FILTERED + SCOPE_KEYS.indexOf(by);
@@ -398,10 +409,10 @@ export function joined(all: readonly Settled[]): Settled {
   if (first === undefined) throw new TypeError("Nothing to settle");
   let { delivered, expired, filtered } = first;
   const dead = [...first.dead];
-  const filteredRanges = [...first.filteredRanges];
+  const ranges = [...first.ranges];
   for (const settled of more) {
-    for (const { at, ...range } of settled.filteredRanges) {
-      filteredRanges.push({ at: at + first.run.count, ...range });
+    for (const { at, ...range } of settled.ranges) {
+      ranges.push({ at: at + first.run.count, ...range });
     }
     append(first.run, settled.run);
     delivered += settled.delivered;
@@ -410,7 +421,18 @@ export function joined(all: readonly Settled[]): Settled {
     dead.push(...settled.dead);
   }
   const { run } = first;
-  return { run, delivered, expired, dead, filtered, filteredRanges };
+  return { run, delivered, expired, dead, filtered, ranges };
+}
+
+function decisionOf(
+  state: number,
+  attempts = 0,
+  answer: Answer = NO_ANSWER,
+): Decision {
+  if (state === DELIVERED) return { kind: "delivered", attempts, answer };
+  if (state === EXPIRED) return { kind: "expired", reason: "age" };
+  if (state === REFUSED) return { kind: "dead" };
+  return { kind: "filtered", by: SCOPE_KEYS[state - FILTERED] ?? "when" };
 }
 
 const UNCLEAR = "The answer decided no event.";

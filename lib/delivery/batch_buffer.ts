@@ -14,7 +14,12 @@
  *     into.literal(CLOSING);
  */
 
-import type { BatchLimits, DataReason, Rejection } from "../connector.ts";
+import type {
+  Answer,
+  BatchLimits,
+  DataReason,
+  Rejection,
+} from "../connector.ts";
 
 /** What the backing holds at first, and falls back to after one outsized body. */
 const FIRST_BYTES = 64 * 1024;
@@ -36,6 +41,8 @@ export class BatchBuffer {
   readonly places: number[] = [];
   /** Where each written event ends in the body. */
   readonly ends: number[] = [];
+  /** What the SIEM said when this body was sent; undefined: nothing. For receipts alone. */
+  answer: Answer | undefined;
   /** Where the event being written began, its separator included; -1 between events. */
   #mark = -1;
   /** Where its own bytes began. */
@@ -61,6 +68,7 @@ export class BatchBuffer {
     this.refusals.length = 0;
     this.places.length = 0;
     this.ends.length = 0;
+    this.answer = undefined;
     this.#mark = -1;
     if (this.bytes.length > Math.max(FIRST_BYTES, 2 * this.limits.bytes)) {
       this.bytes = new Uint8Array(FIRST_BYTES);

@@ -5,6 +5,7 @@
  */
 
 import type {
+  Answer,
   BatchLimits,
   CommonSettings,
   ConnectorContext,
@@ -32,6 +33,7 @@ import {
   transportOutcome,
   wantsHttps,
   withoutSecrets,
+  words,
 } from "./http_sink.ts";
 import { TransportError } from "./transport_error.ts";
 
@@ -122,6 +124,8 @@ class PostSink implements Sink {
   readonly #open: Uint8Array;
   readonly #separator: Uint8Array;
   readonly #close: Uint8Array;
+  /** The last answer, with its body: most are the same, byte for byte. */
+  #answer: { readonly body: Uint8Array; readonly said: Answer } | undefined;
 
   constructor(wire: PostWire, context: ConnectorContext) {
     this.limits = wire.limits;
@@ -159,7 +163,9 @@ class PostSink implements Sink {
   async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
     const reply = await this.#send(batch.body(), signal);
     if (reply instanceof TransportError) return transportOutcome(reply);
-    return "kind" in reply ? reply : this.#judge(reply, batch);
+    if ("kind" in reply) return reply;
+    batch.answer = this.#answerOf(reply);
+    return this.#judge(reply, batch);
   }
 
   probe(signal: AbortSignal): Promise<Outcome> {
@@ -206,6 +212,17 @@ class PostSink implements Sink {
       ? ocsf(view, this.#ocsfView)
       : view;
     this.#wire.fill(isOcsf ? form : view, into, form);
+  }
+
+  #answerOf(reply: HttpReply): Answer {
+    const { status, body } = reply;
+    const last = this.#answer;
+    if (last?.said.status === status && isSame(last.body, body)) {
+      return last.said;
+    }
+    const said = { status, message: words(reply) };
+    this.#answer = { body, said };
+    return said;
   }
 
   #judge(reply: HttpReply, batch: BatchBuffer): Outcome {
@@ -267,6 +284,14 @@ class PostSink implements Sink {
       }
     }
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) {
+    if (one[at] !== other[at]) return false;
+  }
+  return true;
 }
 
 /** One event that says it is a test, with an id of its own. */

@@ -200,7 +200,7 @@ export class Settlement {
   /** Writes what was decided, and what changed of the state. */
   async write(settled: Settled, patch: StatePatch): Promise<void> {
     if (this.isLost) return;
-    const { run, delivered, expired, dead, filtered } = settled;
+    const { run, delivered, expired, dead, filtered, ranges } = settled;
     const at = this.#context.clock.now();
     const before = this.place;
     const moved = run.count === 0
@@ -209,18 +209,22 @@ export class Settlement {
     const damaged = moved.books.expired - before.books.expired;
     const letters = dead.map((event) => letter(event, at));
     await this.#file(letters);
-    const isKept = await this.#holding.settle({
-      ...moved,
-      ...letters.length > 0 && { lastError: this.#refusal(letters) },
-      ...patch,
-      books: {
-        ...moved.books,
-        delivered: moved.books.delivered + delivered,
-        filtered: moved.books.filtered + filtered,
-        dead: moved.books.dead + letters.length,
-        expired: moved.books.expired + expired,
+    const isKept = await this.#holding.settle(
+      {
+        ...moved,
+        ...letters.length > 0 && { lastError: this.#refusal(letters) },
+        ...patch,
+        books: {
+          ...moved.books,
+          delivered: moved.books.delivered + delivered,
+          filtered: moved.books.filtered + filtered,
+          dead: moved.books.dead + letters.length,
+          expired: moved.books.expired + expired,
+        },
       },
-    }, letters);
+      letters,
+      { at, run, ranges },
+    );
     if (!isKept) {
       this.#lost = true;
       return;

@@ -28,6 +28,7 @@ export function sinkBySpan(sink: Sink, frame: Frame, span: TimeSpan): Sink {
       }
       const part = nearTheFirst(batch, frame, span);
       const outcome = await sink.deliver(part, signal);
+      batch.answer = part.answer;
       if (outcome.kind !== "delivered") return outcome;
       const taken = new Set(part.places);
       const pending = batch.places.filter((place) => !taken.has(place));

@@ -8,6 +8,7 @@
 
 import type { Reason } from "../connector.ts";
 import type { Position, Segment } from "../event.ts";
+import type { Decided } from "./decision.ts";
 
 /** What a lane has appended up to a place. */
 export interface LaneSeen {
@@ -80,11 +81,16 @@ export interface Holding {
   /** The place as stored: at first as read, then as last settled. */
   readonly place: Place;
   /**
-   * Writes the dead letters, then place and books in one commit. Resolves when that is durable.
+   * Writes the dead letters, then place, books and history in one commit. Resolves when that is durable.
+   * `decided`: what became of every event between the old place and the new one; may be left out where there is none.
    * One call at a time. False: the lease was lost and nothing of the place was written.
    * It does not give up while the store is slow or full; it ends false when `lost` aborts.
    */
-  settle(place: Place, dead: readonly DeadLetter[]): Promise<boolean>;
+  settle(
+    place: Place,
+    dead: readonly DeadLetter[],
+    decided?: Decided,
+  ): Promise<boolean>;
   /** Aborts when the lease is lost (or may be): stop sending at once. */
   readonly lost: AbortSignal;
   /** Aborts when another process is to have the connector: end in order, then `release`. */

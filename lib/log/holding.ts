@@ -7,6 +7,8 @@ import type { DeadLetter, Holding, Place } from "./cursor.ts";
 import { EventRun } from "../event.ts";
 import { type Decided, isBefore } from "./decision.ts";
 import { EpochLost, writeDeadLetters } from "./dead_letters.ts";
+import { expiredWrites } from "./expired.ts";
+import type { DamagedSegment, HistoryWrite, Journal } from "./journal.ts";
 import { cursorKey, epochKey, leaseKey } from "./keys.ts";
 import { fromValue, type Kv, messageOf, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";

@@ -13,6 +13,7 @@ import type { Holding } from "./cursor.ts";
 import { dropUncounted } from "./dead_letters.ts";
 import { HeldLease, LEASE_MS, leaseValue } from "./holding.ts";
 import { epochKey, leaseKey } from "./keys.ts";
+import { Journal } from "./journal.ts";
 import { fromValue, messageOf, numberIn, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
 
@@ -150,6 +151,12 @@ async function takeOver(
     key: epochAt,
     versionstamp: version,
   });
+  const journal = await Journal.open(
+    store,
+    connector,
+    cursor.place,
+    clock.now(),
+  );
   const before = textIn(fromValue(lease.value) ?? {}, "holder");
   logger.log("info", "lease.taken", "The lease is ours", {
     connector,
@@ -162,6 +169,7 @@ async function takeOver(
     epoch: version,
     place: cursor.place,
     cursor: cursor.version,
+    journal,
     takenAt,
   });
 }

@@ -13,6 +13,7 @@ import type { Place } from "./cursor.ts";
 import { newestOf, readHeads, totalsOf } from "./heads.ts";
 import type { Intake, Kept } from "./intake.ts";
 import { messageOf } from "./kv.ts";
+import type { Journal } from "./journal.ts";
 import { Lane } from "./lane.ts";
 import type { LogOptions, LogStats } from "./log_options.ts";
 import { Reader } from "./reader.ts";
@@ -20,6 +21,7 @@ import { Retention } from "./retention.ts";
 import { LEASE_MS } from "./holding.ts";
 import { Pace } from "./pace.ts";
 import { openPlaceFile, type PlaceFile } from "./place_file.ts";
+import type { Header } from "./segment.ts";
 import type { Settle } from "./settle.ts";
 import { Share } from "./share.ts";
 import type { Store } from "./store.ts";
@@ -68,6 +70,8 @@ export class EventLog {
   readonly placeFile: PlaceFile | undefined;
   /** Who else is there, and how many connectors are this process's part. */
   readonly share: Share;
+  /** Of the connectors whose lease is held here: what is decided, before the store has it. */
+  readonly journals = new Map<string, Journal>();
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #tail: Tail;
@@ -148,6 +152,11 @@ export class EventLog {
   /** A connector's place was moved by this process. */
   onSettled(connector: string, place: Place): void {
     if (this.store.isExclusive) this.#pace.moved(connector, place);
+  }
+
+  /** A connector has read so far and settles later; undefined: it begins again at its place. */
+  ahead(connector: string, at: Position | undefined): void {
+    if (this.store.isExclusive) this.#pace.ahead(connector, at);
   }
 
   /** Places that this process has moved: on a local file the store follows them. */
@@ -231,6 +240,11 @@ export class EventLog {
   /** Damaged segments met since the start. */
   get damaged(): number {
     return this.#reader.damaged;
+  }
+
+  /** Damaged segments met since the start, with their headers where these can be read. */
+  get damagedSegments(): ReadonlyMap<string, Header | undefined> {
+    return this.#reader.damagedSegments;
   }
 
   /** Appends are refused: no room. */

@@ -10,7 +10,7 @@ import type { Position, Segment } from "../event.ts";
 import { logAfter, logKey } from "./keys.ts";
 import { messageOf } from "./kv.ts";
 import { readParts } from "./parts.ts";
-import { decodeSegment, readHeader } from "./segment.ts";
+import { decodeSegment, type Header, readHeader } from "./segment.ts";
 import type { Store } from "./store.ts";
 
 /** First values of one `list`: with KV Connect a larger batch costs hardly more time than a small one. */
@@ -33,7 +33,7 @@ export class Reader {
   readonly #ahead = new Map<string, First>();
   #aheadBytes = 0;
   readonly #decoded = new Map<string, Promise<Segment | undefined>>();
-  readonly #damaged = new Set<string>();
+  readonly #damaged = new Map<string, Header | undefined>();
   #reads = 0;
 
   constructor(store: Store) {
@@ -49,6 +49,11 @@ export class Reader {
   /** Damaged segments met so far. */
   get damaged(): number {
     return this.#damaged.size;
+  }
+
+  /** Damaged segments met so far, with their headers where these can be read. */
+  get damagedSegments(): ReadonlyMap<string, Header | undefined> {
+    return this.#damaged;
   }
 
   /** The first segment with an event at or after the place; undefined: none. @throws when the store does not answer. */
@@ -158,7 +163,7 @@ export class Reader {
     } catch (error) {
       // Anything else is not the segment's fault: it stays, and so does the reader's place.
       if (!(error instanceof RangeError)) throw error;
-      this.#setAside(id, error);
+      this.#setAside(id, header, error);
       return undefined;
     }
   }
@@ -169,9 +174,9 @@ export class Reader {
     return entry.versionstamp === null;
   }
 
-  #setAside(id: string, error: unknown): void {
+  #setAside(id: string, header: Header | undefined, error: unknown): void {
     if (this.#damaged.has(id)) return;
-    this.#damaged.add(id);
+    this.#damaged.set(id, header);
     this.#store.logger.log(
       "error",
       "log.damaged",

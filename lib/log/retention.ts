@@ -10,6 +10,8 @@
 import type { Logger } from "../logger.ts";
 import type { Clock } from "../clock.ts";
 import type { Position } from "../event.ts";
+import { forgetExpired } from "./expired.ts";
+import { trimHistory } from "./history.ts";
 import { countsOf, type Heads } from "./books.ts";
 import type { Disk } from "./disk.ts";
 import { readHeads, totalsOf } from "./heads.ts";
@@ -31,6 +33,8 @@ const LOW_WATER = 0.95;
 const DEFAULT_MAX_BYTES = 1024 ** 3;
 const DISK_SHARE = 0.8;
 const WAS_FULL = true;
+/** How often expired ranges are looked at for some to be forgotten. */
+const FORGET_MS = 3_600_000;
 
 export interface RetentionParts {
   readonly store: Store;
@@ -53,6 +57,10 @@ export class Retention {
   #sinceTrim = 0;
   #isOverMark = false;
   #isDiskFull = false;
+  /** On the monotonic clock. */
+  #forgetAt = 0;
+  /** What the history was trimmed to. */
+  #historyTo = "";
   #wake: (() => void) | undefined;
   #isKicked = false;
   #running: Promise<void> | undefined;
@@ -189,6 +197,15 @@ export class Retention {
         segments,
         up_to: trimmed.segment,
       });
+    }
+    // Also where another process trimmed the log: it may have ended before its histories.
+    if (trimmed.segment !== this.#historyTo) {
+      await trimHistory(store, places.keys(), trimmed.segment);
+      this.#historyTo = trimmed.segment;
+    }
+    if (clock.monotonic() >= this.#forgetAt) {
+      await forgetExpired(store, places.keys(), now);
+      this.#forgetAt = clock.monotonic() + FORGET_MS;
     }
     // What was appended here meanwhile is in neither number: it is read again.
     this.#setBytes(

@@ -23,8 +23,15 @@ export interface Settle {
   /** The place's versionstamp so far; null: none. Looked at only where the store is shared. */
   readonly cursor: string | null;
   readonly value: Uint8Array;
+  /** What goes with it: the connector's history. */
+  readonly sets?: readonly (readonly [Deno.KvKey, Uint8Array])[];
   /** Ends all trying: the lease is lost, or the log closes. */
   readonly signal: AbortSignal;
+}
+
+/** Bytes of its values. */
+export function bytesOf({ value, sets = [] }: Settle): number {
+  return sets.reduce((sum, [, { length }]) => sum + length, value.length);
 }
 
 /** Adds the settle to a commit. */
@@ -38,6 +45,7 @@ export function addSettle(
     operation.check({ key: settle.cursorKey, versionstamp: settle.cursor });
   }
   operation.set(settle.cursorKey, settle.value);
+  for (const [key, value] of settle.sets ?? []) operation.set(key, value);
 }
 
 /**

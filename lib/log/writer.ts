@@ -19,7 +19,7 @@ import {
   messageOf,
 } from "./kv.ts";
 import type { Committed, Lane } from "./lane.ts";
-import { addSettle, type Settle, settleAlone } from "./settle.ts";
+import { addSettle, bytesOf, type Settle, settleAlone } from "./settle.ts";
 import type { Store } from "./store.ts";
 
 /** Room that cursors may take in a commit beside twelve full values. */
@@ -74,7 +74,7 @@ export class Writer {
   settle(settle: Settle): Promise<string | undefined> {
     const { store, random } = this.#parts;
     // One that is too large for a value, which is a bug, would take appends down with it.
-    const isLarge = settle.value.length > MAX_RIDING_BYTES;
+    const isLarge = bytesOf(settle) > MAX_RIDING_BYTES;
     if (!store.isExclusive || this.isStuck || isLarge) {
       return settleAlone(store, settle, random);
     }
@@ -162,7 +162,7 @@ export class Writer {
   #takeRiders(): Rider[] {
     let bytes = 0, count = 0;
     for (const { settle } of this.#settles) {
-      bytes += settle.value.length;
+      bytes += bytesOf(settle);
       // One check is the head's.
       if (count + 1 >= MAX_CHECKS || (count > 0 && bytes > MAX_RIDING_BYTES)) {
         break;

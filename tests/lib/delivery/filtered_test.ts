@@ -85,9 +85,9 @@ Deno.test("Batch settles filtered events in their turn, joined() keeps their pla
   assert.ok(!batch.isDecided);
   const first = batch.settle();
   assert.deepEqual([first.run.count, first.filtered], [2, 2]);
-  assert.deepEqual(first.filteredRanges, [
-    { at: 0, count: 1, by: "when" },
-    { at: 1, count: 1, by: "tokens" },
+  assert.deepEqual(first.ranges, [
+    { at: 0, count: 1, decision: { kind: "filtered", by: "when" } },
+    { at: 1, count: 1, decision: { kind: "filtered", by: "tokens" } },
   ]);
   batch.expire(2_000);
   const second = batch.settle();
@@ -98,7 +98,10 @@ Deno.test("Batch settles filtered events in their turn, joined() keeps their pla
   ]);
   const all = joined([first, second]);
   assert.deepEqual([all.run.count, all.expired, all.filtered], [5, 1, 4]);
-  assert.deepEqual(all.filteredRanges.at(-1), { at: 3, count: 2, by: "when" });
+  assert.deepEqual(all.ranges.slice(2), [
+    { at: 2, count: 1, decision: { kind: "expired", reason: "age" } },
+    { at: 3, count: 2, decision: { kind: "filtered", by: "when" } },
+  ]);
   assert.ok((await settledOf("x1", "t2")).isDecided);
 });
 

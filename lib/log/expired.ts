@@ -1,0 +1,173 @@
+/**
+ * Ranges of events that expired at a connector (interface §12), kept 30 days: `["expired", connector, at, first id]`,
+ * written in the commit that moves the place behind them.
+ */
+
+import { EventView } from "../event.ts";
+import type { Decided, ExpiryReason, RunRange } from "./decision.ts";
+import type { DamagedSegment, HistoryWrite } from "./journal.ts";
+import { expiredBefore, expiredKey } from "./keys.ts";
+import { fromValue, numberIn, textIn, toValue } from "./kv.ts";
+import type { Store } from "./store.ts";
+
+/** How long a range is kept: milliseconds. */
+export const EXPIRED_KEPT_MS = 30 * 86_400_000;
+/** Ranges of one settle; of more than this one is made, whose `events` says how many of the ids it spans expired. */
+const MOST_RANGES = 20;
+/** Entries of one `list`, and of one commit that deletes. */
+const PAGE = 100;
+
+/** Events of one connector that expired together. Times are milliseconds since the Unix epoch. */
+export interface ExpiredRange {
+  /** Ids of the first and the last event. */
+  readonly first: string;
+  readonly last: string;
+  readonly events: number;
+  /** Of the events themselves; of damaged ones as they were stored. */
+  readonly bytes: number;
+  /** When the first and the last were accepted; null where that cannot be read any more. */
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly at: number;
+  readonly reason: ExpiryReason;
+}
+
+/** The records of what a settle lets expire. */
+export function expiredWrites(
+  connector: string,
+  decided: Decided,
+  damaged: readonly DamagedSegment[],
+): HistoryWrite[] {
+  const aged = decided.ranges.filter(({ decision }) =>
+    decision.kind === "expired"
+  ).map((range) => agedRange(decided, range));
+  const ranges = aged.length > MOST_RANGES ? [joined(aged)] : aged;
+  for (const { id, from, count, storedBytes, receivedAt } of damaged) {
+    ranges.push({
+      first: `${id}-${from}`,
+      last: `${id}-${Math.max(from, count - 1)}`,
+      events: Math.max(0, count - from),
+      bytes: storedBytes,
+      from: receivedAt,
+      to: receivedAt,
+      at: decided.at,
+      reason: "damaged",
+    });
+  }
+  return ranges.map(({ at, ...range }) => [
+    expiredKey(connector, at, range.first),
+    toValue(range),
+  ]);
+}
+
+function agedRange(
+  { run, at }: Decided,
+  { at: place, count }: RunRange,
+): ExpiredRange {
+  const view = new EventView();
+  let bytes = 0;
+  for (let n = place; n < place + count; n++) {
+    bytes += run.view(n, view).event.length;
+  }
+  const { id: first, receivedAt: from } = run.view(place, view);
+  const { id: last, receivedAt: to } = run.view(place + count - 1, view);
+  return { first, last, events: count, bytes, from, to, at, reason: "age" };
+}
+
+function joined(ranges: readonly ExpiredRange[]): ExpiredRange {
+  return ranges.reduce((all, range) => ({
+    ...all,
+    last: range.last,
+    to: range.to,
+    events: all.events + range.events,
+    bytes: all.bytes + range.bytes,
+  }));
+}
+
+/** Where a list goes on: behind this range. */
+export type ExpiredMark = Pick<ExpiredRange, "at" | "first">;
+
+/** What expired at a connector, the newest first. @throws what the store throws. */
+export async function* listExpired(
+  store: Store,
+  connector: string,
+  after?: ExpiredMark,
+): AsyncGenerator<ExpiredRange> {
+  let mark = after;
+  for (;;) {
+    const range = expiredBefore(
+      connector,
+      mark && { at: mark.at, id: mark.first },
+    );
+    const page = await store.call(async (kv) => {
+      const found: ExpiredRange[] = [];
+      const options = { limit: PAGE, batchSize: PAGE, reverse: true };
+      for await (const { key, value } of kv.list(range, options)) {
+        found.push(rangeOf(key, value));
+      }
+      return found;
+    });
+    yield* page;
+    mark = page.at(-1);
+    if (mark === undefined || page.length < PAGE) return;
+  }
+}
+
+/** Has anything expired at the connector in the last 30 days? @throws what the store throws. */
+export async function hasExpired(
+  store: Store,
+  connector: string,
+): Promise<boolean> {
+  for await (const _ of listExpired(store, connector)) return true;
+  return false;
+}
+
+/** Forgets what is older than 30 days. @throws what the store throws; what is done is done. */
+export async function forgetExpired(
+  store: Store,
+  connectors: Iterable<string>,
+  now: number,
+): Promise<void> {
+  for (const connector of connectors) {
+    await deleteAll(store, expiredBefore(connector, now - EXPIRED_KEPT_MS));
+  }
+}
+
+/** Deletes a range of keys, as many at a time as a commit takes. @throws what the store throws. */
+export async function deleteAll(
+  store: Store,
+  range: Deno.KvListSelector,
+): Promise<void> {
+  for (;;) {
+    const count = await store.call(async (kv) => {
+      const operation = kv.atomic();
+      let found = 0;
+      for await (
+        const { key } of kv.list(range, { limit: PAGE, batchSize: PAGE })
+      ) {
+        operation.delete(key);
+        found++;
+      }
+      if (found > 0) await operation.commit();
+      return found;
+    });
+    if (count < PAGE) return;
+  }
+}
+
+function rangeOf(key: Deno.KvKey, value: unknown): ExpiredRange {
+  const record = fromValue(value) ?? {};
+  const timeIn = (name: string) =>
+    typeof record[name] === "number" ? record[name] : null;
+  return {
+    first: textIn(record, "first"),
+    last: textIn(record, "last"),
+    events: numberIn(record, "events"),
+    bytes: numberIn(record, "bytes"),
+    from: timeIn("from"),
+    to: timeIn("to"),
+    at: Number(key[2]),
+    // Written by this program from the closed list.
+    reason: textIn(record, "reason") === "damaged" ? "damaged" : "age",
+  };
+}
