@@ -105,7 +105,10 @@ export class AdminRig {
     return { status: response.status, headers: response.headers, text, json };
   }
 
-  get(path: string, headers: Readonly<Record<string, string>> = {}) {
+  get(
+    path: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<AdminReply> {
     return this.ask("GET", path, undefined, headers);
   }
 
@@ -113,7 +116,7 @@ export class AdminRig {
     path: string,
     body?: BodyInit | object,
     headers: Readonly<Record<string, string>> = {},
-  ) {
+  ): Promise<AdminReply> {
     return this.ask("POST", path, body, headers);
   }
 
