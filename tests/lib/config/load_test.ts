@@ -351,3 +351,25 @@ Deno.test("loadConfiguration() tells of a misspelt name beside the fault that it
     result.warnings.some((warning) => warning.includes("SPLUNK_HEC_TOKEN?")),
   );
 });
+
+Deno.test("loadConfiguration() of several processes: instance, lease and its bounds; more than one shard comes later", () => {
+  const { relay, warnings } = good({
+    HECATE_KV: "http://kv.example.com:4512",
+    HECATE_INSTANCE: "relay-1",
+    HECATE_LEASE: "30s",
+    HECATE_SHARDS: "1",
+  });
+  assert.deepEqual([relay.instance, relay.lease], ["relay-1", 30_000]);
+  assert.deepEqual(warnings, []);
+  const said = faults({
+    HECATE_LEASE: "1s",
+    HECATE_SHARDS: "2",
+  });
+  assert.equal(said.length, 2, said.join("\n"));
+  assert.match(said.join("\n"), /^HECATE_LEASE: /m);
+  assert.match(
+    faults({ HECATE_SHARDS: "2" }).join("\n"),
+    /^HECATE_SHARDS: More than 1 comes with a later release\./,
+  );
+  assert.match(faults({ HECATE_SHARDS: "9" }).join("\n"), /^HECATE_SHARDS: /);
+});
