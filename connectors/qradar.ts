@@ -27,13 +27,19 @@ import { CefComposer, type OcsfPair } from "../lib/ocsf/cef_message.ts";
 const MOST_MESSAGE_BYTES = 65_507;
 
 const LIMITS: TypeLimits = {
-  // One event a message; a batch is one write.
+  // One event a message; a batch is one write over TCP and TLS, where it has `STREAM_EVENTS` at least.
   events: 100,
   mostEvents: 10_000,
   bytes: 256 * 1024,
   mostBytes: 8 * 1024 * 1024,
   eventBytes: MOST_MESSAGE_BYTES + FRAME_BYTES,
 };
+
+/**
+ * Over TCP and TLS a batch waits a second before it counts, and only so many may wait: small ones would bound the rate.
+ * What goes again after a close is that second's, however it was cut.
+ */
+const STREAM_EVENTS = 1_000;
 
 /** Widely reported defaults of QRadar's payload (destinations §6); it cuts what is longer into several events. */
 const MESSAGE_BYTES = { tcp: 4096, tls: 4096, udp: 1024 } as const;
@@ -218,6 +224,7 @@ export const qradar: ConnectorType<QradarSettings> = {
   hints: HINTS,
   open(settings: QradarSettings, context: ConnectorContext) {
     const protocol = settings.syslog_protocol;
+    const limits = limitsOf(LIMITS, context.common);
     const most = settings.max_message_bytes ?? MESSAGE_BYTES[protocol];
     const composer = new CefComposer({
       vendor: settings.cef_device_vendor,
@@ -233,7 +240,9 @@ export const qradar: ConnectorType<QradarSettings> = {
       host: settings.syslog_host.replace(/^\[|\]$/g, ""),
       port: settings.syslog_port ?? (protocol === "tls" ? 6514 : 514),
       framing: settings.syslog_framing,
-      limits: limitsOf(LIMITS, context.common),
+      limits: protocol === "udp"
+        ? limits
+        : { ...limits, events: Math.max(limits.events, STREAM_EVENTS) },
       messageBytes: most,
       compose: (view, ocsf) => composer.compose(view, ocsf),
       probe() {

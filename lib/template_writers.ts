@@ -4,6 +4,7 @@ import type { EventView } from "./event.ts";
 import { OCSF_TIME, withOcsfTime } from "./format/ocsf_event.ts";
 import type { ByteMap } from "./json/byte_map.ts";
 import { copyBytes, copyOneLine } from "./json/copy.ts";
+import { writeEscapedEvent } from "./json/escaped_events.ts";
 import type { FieldSpans } from "./json/field_spans.ts";
 import { literalEnd } from "./json/literals.ts";
 import {
@@ -84,11 +85,12 @@ export function writeEventLine(view: EventView, into: GrowingBytes): void {
 
 export function writeEventString(view: EventView, into: GrowingBytes): void {
   const start = view.start(EVENT), end = view.end(EVENT);
-  if (!view.isRaw) return writeString(view.bytes, start, end, into);
   into.room(MAX_ESCAPED * (end - start) + 2);
   const out = into.bytes;
   out[into.length++] = QUOTE;
-  into.length = writeTextAsJson(view.bytes, start, end, out, into.length);
+  into.length = view.isRaw
+    ? writeTextAsJson(view.bytes, start, end, out, into.length)
+    : writeEscapedEvent(view, out, into.length);
   out[into.length++] = QUOTE;
 }
 

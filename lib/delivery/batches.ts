@@ -12,6 +12,8 @@ export interface Source {
   next(at: Position): Promise<Segment | undefined>;
   /** Resolves when there may be something at or after that place. @throws the signal's reason. */
   changed(after: Position, signal: AbortSignal): Promise<void>;
+  /** Hears how far a connector reads ahead of its place; undefined: it begins again there. */
+  ahead?(connector: string, at: Position | undefined): void;
 }
 
 /** Bounds of a batch before it is encoded. */

@@ -17,6 +17,9 @@ import type { Settlement, SettlementContext } from "./settlement.ts";
 /** Bodies kept until they are decided, in bytes: what may be written in the time that decides. */
 const UNDECIDED_BYTES = 24 * 1024 * 1024;
 
+/** While others are in flight, events gather for so long behind a batch that was not full, in milliseconds: each costs. */
+const GATHER_MS = 10;
+
 export interface PipelineContext
   extends SenderContext, SettlementContext, Scoping {
   readonly source: Source;
@@ -60,6 +63,9 @@ export class Pipeline {
   /** A settle that failed: a bug, it ends the run. */
   #fault: { readonly error: unknown } | undefined;
   #isWatching = false;
+  /** The last batch was not full: the next one begins no earlier, on the monotonic clock. */
+  #gathersUntil = -Infinity;
+  #isGathering = false;
   #isWoken = false;
   #wake: (() => void) | undefined;
 
@@ -89,7 +95,7 @@ export class Pipeline {
     const quiet = AbortSignal.any([this.#stop, over.signal]);
     const cut = () => this.#abortFrom(0, this.#ends.reason);
     this.#ends.addEventListener("abort", cut);
-    this.#isEnding = this.#isWatching = false;
+    this.#isEnding = this.#isWatching = this.#isGathering = false;
     try {
       this.#launch(first);
       for (;;) {
@@ -109,13 +115,19 @@ export class Pipeline {
       this.#abortFrom(0, new Error("put back"));
       this.#flights = [];
       this.#free = [];
+      this.#context.source.ahead?.(this.#context.name, undefined);
     }
   }
 
   /** Starts the next batch. @returns false when there is none to start now. */
   async #extend(quiet: AbortSignal): Promise<boolean> {
     const { source, sink, settings, clock } = this.#context;
-    if (!this.#hasRoom() || this.#isWatching) return false;
+    if (!this.#hasRoom() || this.#isWatching || this.#isGathering) return false;
+    const rest = this.#gathersUntil - clock.monotonic();
+    if (rest > 0 && this.#flights.length > 0) {
+      this.#gather(rest, quiet);
+      return false;
+    }
     const { limits } = sink;
     const { run, filtered } = await collect(
       source,
@@ -128,6 +140,8 @@ export class Pipeline {
       this.#watch(quiet);
       return false;
     }
+    const isFull = run.count >= limits.events;
+    this.#gathersUntil = isFull ? -Infinity : clock.monotonic() + GATHER_MS;
     const batch = new Batch(run, filtered);
     if (
       settings.expire > 0 && batch.expire(clock.now() - settings.expire) > 0
@@ -149,8 +163,13 @@ export class Pipeline {
       state: "taken",
       interruption: undefined,
     });
-    this.#next = behind(batch.run, this.#next);
+    this.#readTo(behind(batch.run, this.#next));
     this.#call();
+  }
+
+  #readTo(at: Position): void {
+    this.#next = at;
+    this.#context.source.ahead?.(this.#context.name, at);
   }
 
   #hasRoom(): boolean {
@@ -179,7 +198,7 @@ export class Pipeline {
     this.#flights.push(flight);
     const landing = sender.make(batch, flight.abort.signal);
     // The batch was cut to what one attempt carries.
-    this.#next = behind(batch.run, this.#next);
+    this.#readTo(behind(batch.run, this.#next));
     landing.then(
       (interruption) => this.#land(flight, sender, interruption),
       () => {
@@ -242,6 +261,16 @@ export class Pipeline {
         done();
       },
     );
+  }
+
+  /** Looks at the log again when enough time has passed for more to be there. */
+  #gather(ms: number, quiet: AbortSignal): void {
+    this.#isGathering = true;
+    const again = () => {
+      this.#isGathering = false;
+      this.#call();
+    };
+    this.#context.clock.sleep(ms, quiet).then(again, again);
   }
 
   /** Looks at the log again when it has grown. */

@@ -1,11 +1,15 @@
 /** Where an event's fields are: found once per event for all connectors, kept for the last few. */
 
-import type { EventView, Segment } from "../event.ts";
+import type { EventView } from "../event.ts";
+import { EventNumbers } from "./event_numbers.ts";
 import { findPaths, pathCount } from "./paths.ts";
 import { EVENT } from "./spans.ts";
 
-/** Memory of the spans that are kept: about 6,000 events at 80 paths. */
-const CACHE_BYTES = 4 * 1024 * 1024;
+/**
+ * Memory of the spans that are kept: about 12,000 events at 80 paths, which is how far connectors in step may lie apart
+ * (`HIGH_BYTES` of lib/log/pace.ts).
+ */
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 /** Start and end of each known path's value in the bytes of one event's segment. */
 export interface FieldSpans {
@@ -21,16 +25,12 @@ export interface FieldSpans {
  */
 export class FieldCache implements FieldSpans {
   readonly #bytes: number;
-  /** Number of each segment's first event. Holds no segment alive. */
-  #first = new WeakMap<Segment, number>();
-  #next = 1;
+  readonly #numbers = new EventNumbers();
   /** Number of the event whose spans a row holds; 0 for none. */
   #tags = new Float64Array(0);
   #words = new Uint32Array(0);
   /** Paths that the rows have room for. */
   #paths = 0;
-  #segment: Segment | undefined;
-  #segmentFirst = 0;
   /** First word of the current event's row. */
   #row = 0;
 
@@ -42,7 +42,7 @@ export class FieldCache implements FieldSpans {
   at(view: EventView): FieldSpans {
     if (view.isRaw) return NO_FIELDS;
     if (this.#paths !== pathCount()) this.#renew();
-    const number = this.#firstOf(view.segment) + view.index;
+    const number = this.#numbers.of(view);
     const row = number % this.#tags.length;
     this.#row = row * 2 * this.#paths;
     if (this.#tags[row] !== number) {
@@ -64,19 +64,6 @@ export class FieldCache implements FieldSpans {
 
   end(path: number): number {
     return this.#words[this.#row + 2 * path + 1] as number;
-  }
-
-  #firstOf(segment: Segment): number {
-    if (segment === this.#segment) return this.#segmentFirst;
-    let first = this.#first.get(segment);
-    if (first === undefined) {
-      first = this.#next;
-      this.#next += segment.count;
-      this.#first.set(segment, first);
-    }
-    this.#segment = segment;
-    this.#segmentFirst = first;
-    return first;
   }
 
   /** Paths were added: rows get wider, and what they hold is found anew. */

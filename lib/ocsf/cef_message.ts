@@ -14,7 +14,7 @@ import {
 } from "../format/syslog.ts";
 import { copyBytes } from "../json/copy.ts";
 import { type FieldSpans, fieldSpans } from "../json/field_spans.ts";
-import { NUMBER_BYTES } from "../json/numbers.ts";
+import { NUMBER_BYTES, writeInteger } from "../json/numbers.ts";
 import { pathId } from "../json/paths.ts";
 import { HOST } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
@@ -44,22 +44,22 @@ export interface CefSettings {
 }
 
 /** By `severity_id` (destinations §12.3): CEF's and syslog's. */
-const SEVERITIES: ReadonlyMap<number, readonly [string, number]> = new Map([
-  [0, ["3", 6]],
-  [1, ["3", 6]],
-  [2, ["4", 5]],
-  [3, ["6", 4]],
-  [4, ["8", 3]],
-  [5, ["9", 2]],
-  [6, ["10", 1]],
-  [99, ["5", 6]],
+const SEVERITIES: ReadonlyMap<number, readonly [number, number]> = new Map([
+  [0, [3, 6]],
+  [1, [3, 6]],
+  [2, [4, 5]],
+  [3, [6, 4]],
+  [4, [8, 3]],
+  [5, [9, 2]],
+  [6, [10, 1]],
+  [99, [5, 6]],
 ]);
-const UNKNOWN = ["3", 6] as const;
+const UNKNOWN = [3, 6] as const;
 /** What a message without cn3 means: the commonest severity. */
 const INFORMATIONAL = 1;
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b;
-const PIPE = Uint8Array.of(0x7c);
+const PIPE = 0x7c;
 
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 
@@ -122,19 +122,20 @@ export class CefComposer {
     let to = this.#writeHeader(view, ocsf, spans, syslog);
     to = copyBytes(this.#head, 0, this.#head.length, out, to);
     const uid = this.#integer(spans, ocsf, CLASS);
-    to += encoder.encodeInto(`${uid}|`, out.subarray(to)).written;
-    if (!this.#find(spans, ocsf, NAME)) {
-      this.#take(encoder.encode(classCaption(uid) ?? "Event"));
-    }
+    to = writeInteger(uid, out, to);
+    out[to++] = PIPE;
+    if (!this.#find(spans, ocsf, NAME)) this.#take(nameOf(uid));
     to = this.#writeName(to);
-    to += encoder.encodeInto(`|${cef}|`, out.subarray(to)).written;
+    out[to++] = PIPE;
+    to = writeInteger(cef, out, to);
+    out[to++] = PIPE;
     if (to >= this.#most) return undefined;
     this.#extension.reset();
-    this.#pairs.forEach(({ from }, pair) => {
-      if (this.#value(from, pair, { spans, view, ocsf, severity })) {
-        this.#extension.write(pair, this.#text, this.#start, this.#end);
-      }
-    });
+    const event = { spans, view, ocsf, severity };
+    for (let pair = 0; pair < this.#pairs.length; pair++) {
+      if (!this.#value(pair, event)) continue;
+      this.#extension.write(pair, this.#text, this.#start, this.#end);
+    }
     to = this.#extension.fit(this.#most - to, out, to);
     return to < 0 ? undefined : out.subarray(0, to);
   }
@@ -182,7 +183,6 @@ export class CefComposer {
 
   /** Looks a pair's value up. @returns false where there is none. */
   #value(
-    from: OcsfPair["from"],
     pair: number,
     { spans, view, ocsf, severity }: {
       readonly spans: FieldSpans;
@@ -191,6 +191,7 @@ export class CefComposer {
       readonly severity: number;
     },
   ): boolean {
+    const from = this.#pairs[pair]?.from;
     switch (from) {
       case "time":
         if (!this.#find(spans, ocsf, TIME)) {
@@ -270,15 +271,28 @@ export class CefComposer {
   }
 }
 
+const NAMES = new Map<number, Uint8Array>();
+/** More than there are classes: strange ones must not fill memory. */
+const MOST_NAMES = 256;
+
+/** What an event of a class is called that has no name of its own. */
+function nameOf(uid: number): Uint8Array {
+  const known = NAMES.get(uid);
+  if (known !== undefined) return known;
+  const name = encoder.encode(classCaption(uid) ?? "Event");
+  if (NAMES.size < MOST_NAMES) NAMES.set(uid, name);
+  return name;
+}
+
 function cefHead({ vendor, product, version }: CefSettings): Uint8Array {
   const parts = [encoder.encode("CEF:0")];
   for (const given of [vendor, product, version]) {
     const text = encoder.encode(given);
     const out = new Uint8Array(2 * text.length);
     const end = writeCefHeader(text, 0, text.length, out, 0, out.length);
-    parts.push(PIPE, out.subarray(0, end));
+    parts.push(Uint8Array.of(PIPE), out.subarray(0, end));
   }
-  parts.push(PIPE);
+  parts.push(Uint8Array.of(PIPE));
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 

@@ -2,13 +2,14 @@
  * The benchmark's events: HEC envelopes of about 800 bytes around OCSF-shaped JSON, with real entropy (hashes, ids, addresses).
  *
  * Each carries a mark: `~` (once per envelope, nowhere else), a 19-digit send time, the loader's lane and a running number.
- * Sinks find it with one byte search and read it from fixed offsets, whatever envelope a connector put around the event.
+ * It stands in the user's name, which every format carries once and none has to escape (CEF's `suser` too), so sinks find it
+ * with one byte search and read it from fixed offsets, whatever a connector made of the event.
  */
 
 /** The byte that every event holds exactly once: `~`. */
 export const MARK = 0x7e;
-/** Offsets from the mark's byte: `~":1773360000123456000,"lane":"007","seq":"0000000100"`. */
-export const TIME_AT = 3, LANE_AT = 31, SEQ_AT = 43;
+/** Offsets from the mark's byte: `~1773360000123456000-007-0000000100`. */
+export const TIME_AT = 1, LANE_AT = 21, SEQ_AT = 25;
 /** Digits of the send time (nanoseconds since the Unix epoch), of the lane, of the running number. */
 export const TIME_DIGITS = 19, LANE_DIGITS = 3, SEQ_DIGITS = 10;
 /** The last two digits of the running number are the event's place in the template; the loader counts the ones before. */
@@ -74,22 +75,21 @@ export function envelope(
   const time = 1_773_360_000_000 + int(86_400_000);
   const activity = 1 + int(4), user = `user${1_000 + int(9_000)}`;
   const source = ip();
+  const mark = `1${"0".repeat(TIME_DIGITS - 1)}-${
+    String(lane).padStart(LANE_DIGITS, "0")
+  }-${String(place).padStart(SEQ_DIGITS, "0")}`;
   const event = [
     `{"class_uid":3002,"category_uid":3,"activity_id":${activity},"type_uid":${
       300_200 + activity
     }`,
     `"severity_id":${1 + int(5)},"status_id":${1 + int(2)},"time":${time}`,
-    `"sent~":1000000000000000000,"lane":"${
-      String(lane).padStart(LANE_DIGITS, "0")
-    }"`,
-    `"seq":"${String(place).padStart(SEQ_DIGITS, "0")}"`,
     `"message":"Sign-in of \\"${user}\\" allowed"`,
     `"metadata":{"version":"1.1.0","uid":"${
       hex(32)
     }","product":{"name":"Edge Gate","vendor_name":"Example"}}`,
-    `"actor":{"user":{"name":"${user}","type_id":1},"session":{"is_mfa":${
-      int(2) === 1
-    }}}`,
+    `"actor":{"user":{"name":"${user}~${mark}","type_id":1},"session":{"uid":"${
+      hex(24)
+    }","is_mfa":${int(2) === 1}}}`,
     `"src_endpoint":{"ip":"${source}","port":${
       1_024 + int(60_000)
     }},"dst_endpoint":{"ip":"${ip()}","port":443}`,

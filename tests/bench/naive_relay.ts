@@ -6,10 +6,12 @@
  * Environment: NAIVE_PORT, NAIVE_KV (a path), NAIVE_SINKS (`hec=url,splunk=url,crowdstrike=url`).
  */
 
-interface Envelope {
-  time?: number;
-  event: unknown;
-}
+import {
+  type Envelope,
+  FORMATS,
+  openSyslog,
+  type Send,
+} from "./naive_formats.ts";
 
 const kv = await Deno.openKv(Deno.env.get("NAIVE_KV"));
 const sinks = (Deno.env.get("NAIVE_SINKS") ?? "").split(",").map((s) =>
@@ -37,29 +39,36 @@ async function ingest(request: Request): Promise<Response> {
   return Response.json({ text: "Success", code: 0 });
 }
 
+async function post(url: string, body: string): Promise<void> {
+  const reply = await fetch(url, { method: "POST", body });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(`${url} answered ${reply.status}`);
+  if (text.includes('"errors":true')) throw new Error(`${url}: ${text}`);
+}
+
 async function deliver([type, url]: [string, string], at: number) {
+  const format = FORMATS[type];
+  if (format === undefined) throw new TypeError(`No format ${type}`);
+  const send: Send = type === "qradar" ? await openSyslog(url) : post;
   for (let next = 0;;) {
-    const events: [segment: number, Envelope][] = [];
+    const events: [segment: number, Envelope, id: string][] = [];
     const woken = wake.promise;
     const from = { start: ["segment", next], end: ["segment", Infinity] };
     for await (
       const { key, value } of kv.list<string>(from, { batchSize: 10 })
     ) {
       if (key[1] !== next) break; // committed out of turn: its predecessor is on the way
-      for (const event of JSON.parse(value)) events.push([next, event]);
+      const found: Envelope[] = JSON.parse(value);
+      found.forEach((one, n) => events.push([next, one, `${next}-${n}`]));
       next++;
       if (events.length >= 500) break;
     }
     if (events.length === 0) await woken;
     while (events.length > 0) {
-      const body = events.splice(0, 100).map(([, e]) =>
-        JSON.stringify(
-          type === "hec" ? { data: e.event, collector_ms: Date.now() } : e,
-        )
-      ).join("\n");
-      const reply = await fetch(url, { method: "POST", body });
-      if (!reply.ok) throw new Error(`${type} answered ${reply.status}`);
-      await reply.body?.cancel();
+      const body = format.body(
+        events.splice(0, 100).map(([, one, id]) => format.event(one, id)),
+      );
+      await send(url + format.path, body);
       behind[at] = events[0]?.[0] ?? next;
       const settled = kv.atomic().set(["cursor", type], behind[at]);
       while (trimmed < Math.min(...behind)) {

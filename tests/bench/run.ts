@@ -6,7 +6,17 @@ import { cpuSeconds, mainThreadSeconds, peakRss } from "./proc.ts";
 import type { SinkCommand, SinkReport } from "./sink.ts";
 
 export type Kind = "naive" | "hecate";
-export type Destination = "hec" | "splunk" | "crowdstrike";
+/** The types that are fed; the named one is also its sink's. */
+export type Destination =
+  | "hec"
+  | "splunk"
+  | "crowdstrike"
+  | "sentinel"
+  | "elastic"
+  | "datadog"
+  | "sumo"
+  | "qradar"
+  | "xsiam";
 
 const HERE = new URL(".", import.meta.url);
 export const ADMIN_TOKEN = "hca_bench", TOKEN = "hct_bench";
@@ -18,25 +28,90 @@ export function relayEnv(options: {
   readonly ports: Readonly<Partial<Record<Destination, number>>>;
 }): Record<string, string> {
   const { port, folder, ports } = options;
-  const url = (type: Destination) =>
-    `http://127.0.0.1:${ports[type]}/services/collector/event`;
   return {
     HECATE_PORT: String(port),
     HECATE_KV: `${folder}/hecate.kv`,
     HECATE_TOKENS: `bench=${TOKEN}`,
     HECATE_ADMIN_TOKEN: ADMIN_TOKEN,
     HECATE_LOG_LEVEL: "error",
-    ...(ports.hec !== undefined &&
-      { HEC_URL: url("hec"), HEC_TOKEN: "t", HEC_WRAP: "data" }),
-    ...(ports.splunk !== undefined && {
-      SPLUNK_HEC_URL: url("splunk"),
-      SPLUNK_HEC_TOKEN: "t",
-      SPLUNK_HEC_GZIP: "false",
-    }),
-    ...(ports.crowdstrike !== undefined &&
-      { NGSIEM_URL: url("crowdstrike"), NGSIEM_API_KEY: "t" }),
+    ...Object.assign(
+      {},
+      ...DESTINATIONS.map((type) => {
+        const at = ports[type];
+        return at === undefined
+          ? {}
+          : VARIABLES[type](`http://127.0.0.1:${at}`, at);
+      }),
+    ),
   };
 }
+
+/**
+ * What configures each type. Nothing is compressed: sinks count plain bodies, and zlib's cost would be the same in
+ * both relays.
+ */
+const VARIABLES: Readonly<
+  Record<
+    Destination,
+    (base: string, port: number) => Readonly<Record<string, string>>
+  >
+> = {
+  hec: (base) => ({
+    HEC_URL: `${base}/services/collector/event`,
+    HEC_TOKEN: "t",
+    HEC_WRAP: "data",
+  }),
+  splunk: (base) => ({
+    SPLUNK_HEC_URL: base,
+    SPLUNK_HEC_TOKEN: "t",
+    SPLUNK_HEC_GZIP: "false",
+  }),
+  crowdstrike: (base) => ({
+    NGSIEM_URL: `${base}/services/collector`,
+    NGSIEM_API_KEY: "t",
+  }),
+  sentinel: (base) => ({
+    SENTINEL_TENANT_ID: "11111111-2222-3333-4444-555555555555",
+    SENTINEL_CLIENT_ID: "66666666-7777-8888-9999-000000000000",
+    SENTINEL_CLIENT_SECRET: "t",
+    SENTINEL_DCR_ENDPOINT: base,
+    SENTINEL_DCR_RULE_ID: "dcr-00000000000000000000000000000000",
+    SENTINEL_DCR_STREAM_NAME: "Custom-ArbitexAudit_CL",
+    SENTINEL_AUTHORITY_HOST: base,
+    SENTINEL_GZIP: "false",
+  }),
+  elastic: (base) => ({
+    ELASTIC_URL: base,
+    ELASTIC_API_KEY: "aWQ6a2V5",
+    ELASTIC_GZIP: "false",
+  }),
+  datadog: (base) => ({
+    DATADOG_URL: base,
+    DATADOG_API_KEY: "t",
+    DATADOG_GZIP: "false",
+  }),
+  sumo: (base) => ({
+    SUMO_HTTP_SOURCE_URL: `${base}/receiver/v1/http/t`,
+    SUMO_GZIP: "false",
+  }),
+  qradar: (_, port) => ({
+    QRADAR_SYSLOG_HOST: "127.0.0.1",
+    QRADAR_SYSLOG_PORT: String(port),
+  }),
+  xsiam: (base) => ({ XSIAM_URL: base, XSIAM_API_KEY: "t" }),
+};
+
+const DESTINATIONS: readonly Destination[] = [
+  "hec",
+  "splunk",
+  "crowdstrike",
+  "sentinel",
+  "elastic",
+  "datadog",
+  "sumo",
+  "qradar",
+  "xsiam",
+];
 
 /** Starts a relay and waits until it accepts. */
 async function startRelay(
@@ -125,7 +200,7 @@ export class Bench implements AsyncDisposable {
     const sink = new Child([
       ...net,
       new URL("sink.ts", HERE).pathname,
-      String(to.length),
+      ...to,
     ]);
     const parts: Child[] = [sink];
     try {
@@ -176,6 +251,7 @@ export class Bench implements AsyncDisposable {
     const { of, drain = 120 } = options;
     await this.tell({ do: "clear" });
     const before = this.#used();
+    const lagBefore = await this.#lagReads();
     const load = await this.loader.ask<PhaseReport>(phase);
     const sinks = await this.tell<SinkReport[]>({
       do: "await",
@@ -201,8 +277,12 @@ export class Bench implements AsyncDisposable {
       p50: Math.max(...waited.map((s) => s.p50)),
       p99: Math.max(...waited.map((s) => s.p99)),
       rss: peakRss(this.relay.pid),
-      lagReads: this.kind === "hecate" ? await lagReads(this.port) : 0,
+      lagReads: await this.#lagReads() - lagBefore,
     };
+  }
+
+  async #lagReads(): Promise<number> {
+    return this.kind === "hecate" ? await lagReads(this.port) : 0;
   }
 
   /** @throws unless a destination has each event exactly once and in order. */
@@ -246,6 +326,6 @@ export interface Figures {
   readonly p99: number;
   /** Peak resident set since the relay's start, bytes. */
   readonly rss: number;
-  /** Segments read back from KV since the relay's start. */
+  /** Segments read back from KV in this phase. */
   readonly lagReads: number;
 }

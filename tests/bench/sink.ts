@@ -1,7 +1,7 @@
 /**
- * The destinations of the benchmark: one process, one port each, HTTP/1.1 by hand on raw sockets.
+ * The destinations of the benchmark: one process, one port each, HTTP/1.1 by hand on raw sockets, syslog as lines.
  *
- * Argument: the number of destinations. Says `{"ports":[…]}` first; then each line on stdin is a `SinkCommand`, each answered by
+ * Arguments: the destinations' types. Each is answered as its vendor answers, as cheaply as can be. Says `{"ports":[…]}` first; then each line on stdin is a `SinkCommand`, each answered by
  * one line. Every event is counted, its send time read, and its number checked: per loader lane the numbers must come without
  * a gap, a repeat or a swap.
  */
@@ -48,12 +48,44 @@ export interface SinkReport {
   readonly misplaced: number;
 }
 
-const REPLY = new TextEncoder().encode(
-  "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n" +
-    '{"text":"Success","code":0}',
+const encoder = new TextEncoder();
+
+/** No two syslog messages' marks are closer than this. */
+const MIN_MESSAGE = 100;
+
+function reply(status: string, body: string): Uint8Array {
+  return encoder.encode(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+/** What a type says when it has taken a request. Elastic names each event: `bulkReply`. */
+const REPLIES: Readonly<Record<string, Uint8Array>> = {
+  sentinel: encoder.encode("HTTP/1.1 204 No Content\r\n\r\n"),
+  datadog: reply("202 Accepted", "{}"),
+  sumo: encoder.encode("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+  xsiam: reply("200 OK", '{"error":"false"}'),
+};
+const SUCCESS = reply("200 OK", '{"text":"Success","code":0}');
+const TOKEN = reply(
+  "200 OK",
+  '{"token_type":"Bearer","expires_in":3599,"access_token":"t"}',
 );
+const bulkReplies = new Map<number, Uint8Array>();
+
+/** Elastic's answer for so many events, made once. */
+function bulkReply(events: number): Uint8Array {
+  let made = bulkReplies.get(events);
+  if (made === undefined) {
+    const items = Array(events).fill('{"index":{"status":201}}').join();
+    made = reply("200 OK", `{"errors":false,"items":[${items}]}`);
+    bulkReplies.set(events, made);
+  }
+  return made;
+}
 
 class Destination {
+  readonly type: string;
   readonly times = new Histogram();
   readonly held = new Set<Deno.Conn>();
   isStalled = false;
@@ -63,6 +95,23 @@ class Destination {
   repeated = 0;
   misplaced = 0;
   readonly #last: number[] = [];
+  /** No two marks are closer. */
+  readonly #gap: number;
+
+  constructor(type: string) {
+    this.type = type;
+    this.#gap = type === "qradar" ? MIN_MESSAGE : MIN_EVENT;
+  }
+
+  /** Counts a request's events and answers it. */
+  answer(isToken: boolean, body: Uint8Array): Uint8Array {
+    if (isToken) return TOKEN;
+    const before = this.events;
+    this.take(body);
+    return this.type === "elastic"
+      ? bulkReply(this.events - before)
+      : REPLIES[this.type] ?? SUCCESS;
+  }
 
   /** Counts the events of one request body. */
   take(bytes: Uint8Array): void {
@@ -72,7 +121,7 @@ class Destination {
     for (
       let at = bytes.indexOf(MARK);
       at >= 0;
-      at = bytes.indexOf(MARK, at + MIN_EVENT)
+      at = bytes.indexOf(MARK, at + this.#gap)
     ) {
       const sent = readDigits(bytes, at + TIME_AT, TIME_DIGITS - 3);
       if (sent !== time) {
@@ -118,14 +167,16 @@ let arrived: () => void = () => {};
 async function serve(conn: Deno.Conn, to: Destination): Promise<void> {
   let buffer = new Uint8Array(262_144), end = 0;
   /** Of the request being read, from the buffer's start; 0 while its head is not complete. */
-  let bodyAt = 0, total = 0;
+  let bodyAt = 0, total = 0, isToken = false;
   try {
     for (;;) {
       const n = await conn.read(buffer.subarray(end));
       if (n === null) return;
       end += n;
       while (end > 0) {
-        if (bodyAt === 0) [bodyAt, total] = head(buffer.subarray(0, end));
+        if (bodyAt === 0) {
+          ({ bodyAt, total, isToken } = head(buffer.subarray(0, end)));
+        }
         if (bodyAt === 0) break;
         if (total > buffer.length) {
           const larger = new Uint8Array(total);
@@ -135,9 +186,9 @@ async function serve(conn: Deno.Conn, to: Destination): Promise<void> {
         if (end < total) break;
         if (to.isStalled) to.held.add(conn);
         else {
-          to.take(buffer.subarray(bodyAt, total));
+          const said = to.answer(isToken, buffer.subarray(bodyAt, total));
           arrived();
-          await conn.write(REPLY);
+          await conn.write(said);
         }
         buffer.copyWithin(0, total, end);
         end -= total;
@@ -160,31 +211,68 @@ async function serve(conn: Deno.Conn, to: Destination): Promise<void> {
 /** What the relay sent cannot be counted. */
 class Fault extends Error {}
 
+interface Head {
+  readonly bodyAt: number;
+  readonly total: number;
+  /** It asks for a token. */
+  readonly isToken: boolean;
+}
+
+const UNREAD: Head = { bodyAt: 0, total: 0, isToken: false };
+
 /** Where a request's body begins and ends; zeros while the head is not complete. */
-function head(bytes: Uint8Array): [number, number] {
+function head(bytes: Uint8Array): Head {
   let at = bytes.indexOf(13);
   while (
     at >= 0 &&
     !(bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10)
   ) at = bytes.indexOf(13, at + 1);
-  if (at < 0) return [0, 0];
+  if (at < 0) return UNREAD;
   const text = new TextDecoder("latin1").decode(bytes.subarray(0, at));
   if (/\r\n(content-encoding|transfer-encoding):/i.test(text)) {
     throw new Fault(`Only plain bodies are counted:\n${text.split("\r\n")[0]}`);
   }
   const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1] ?? "0";
-  return [at + 4, at + 4 + Number(length)];
+  return {
+    bodyAt: at + 4,
+    total: at + 4 + Number(length),
+    isToken: text.slice(0, text.indexOf("\r")).includes("/token "),
+  };
+}
+
+/** Reads lines from one connection until it closes: syslog, which is never answered. */
+async function serveLines(conn: Deno.Conn, to: Destination): Promise<void> {
+  const buffer = new Uint8Array(262_144);
+  let end = 0;
+  try {
+    for (;;) {
+      const n = await conn.read(buffer.subarray(end));
+      if (n === null) return;
+      end += n;
+      const whole = buffer.lastIndexOf(0x0a, end - 1) + 1;
+      if (whole === 0) continue;
+      to.take(buffer.subarray(0, whole));
+      arrived();
+      buffer.copyWithin(0, whole, end);
+      end -= whole;
+    }
+  } catch {
+    // The relay cut the connection.
+  } finally {
+    conn.close();
+  }
 }
 
 async function listen(listener: Deno.Listener, to: Destination): Promise<void> {
-  for await (const conn of listener) void serve(conn, to);
+  const read = to.type === "qradar" ? serveLines : serve;
+  for await (const conn of listener) void read(conn, to);
 }
 
 if (import.meta.main) {
   const destinations: Destination[] = [];
   const listeners: Deno.TcpListener[] = [];
-  for (let i = 0; i < Number(Deno.args[0]); i++) {
-    const to = new Destination();
+  for (const type of Deno.args) {
+    const to = new Destination(type);
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     destinations.push(to);
     listeners.push(listener);

@@ -199,6 +199,36 @@ Deno.test("pass() does not wait for a connector that stands still, or that has l
   equal(pace.pass(), undefined, "it reads from the store");
 });
 
+Deno.test("pass() goes on waiting while all connectors together settle as fast as only this process bounds, a second at most", async () => {
+  const { pace, clock, push, move } = bound(new PaceRig());
+  push(20);
+  move("a", 1);
+  move("b", 1);
+  const waiting = pace.pass();
+  // 20 MiB a second, and never within 4 MiB of the end.
+  for (let tenth = 1; tenth <= 10; tenth++) {
+    ok(!await isOver(waiting), `over after ${tenth - 1} tenths`);
+    push(1);
+    move("a", 1 + tenth);
+    move("b", 1 + tenth);
+    clock.advance(100);
+    await turn();
+  }
+  ok(await isOver(waiting));
+  equal(pace.pass(), undefined, "let go");
+});
+
+Deno.test("ahead() counts as the place of a connector that settles later: nobody waits, memory forgets what it has read", () => {
+  const { pace, push, move, holds } = bound(new PaceRig());
+  push(9);
+  move("late", 1);
+  pace.ahead("late", placeAt(8));
+  equal(pace.pass(), undefined, "it reads near the end");
+  ok(holds(8) && !holds(1));
+  pace.ahead("late", undefined);
+  equal(pace.pass(), undefined, "its place is in the store alone");
+});
+
 Deno.test("close() lets all that wait pass", async () => {
   const { pace, clock, push, move } = bound(new PaceRig());
   push(9);
