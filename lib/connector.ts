@@ -153,7 +153,7 @@ export interface CommonSettings {
   readonly batchWait: number;
   /** One attempt, in milliseconds. */
   readonly timeout: number;
-  /** Read at each start; off: nothing is sent, events wait and are kept. */
+  /** At the first start; then it is switched by hand. Off: nothing is sent, events wait and are kept. */
   readonly enabled: boolean;
   /** Where a connector without a place begins; a number: with what came then or later, milliseconds since the Unix epoch. */
   readonly startFrom: "newest" | "oldest" | number;

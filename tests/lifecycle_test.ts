@@ -194,7 +194,15 @@ Deno.test("start: a connector that is switched off gets nothing, and everything 
       assert.equal(siem.received("hec").length, 0);
       assert.equal((await relay.kill("SIGTERM")).code, 0);
     }
-    await using _relay = await startRelay({ env });
+    // What the setting says counts at the first start only.
+    await using relay = await startRelay({ env });
+    assert.match(relay.stdout(), /"config.warning".*off.*"connector":"hec"/);
+    const reply = await fetch(`${relay.url}/api/v1/connectors/hec/enable`, {
+      method: "POST",
+      headers: { Authorization: "Bearer hca_edge" },
+    });
+    assert.equal(reply.status, 200);
+    assert.notEqual((await reply.json()).state, "disabled");
     await siem.target("hec").until(2);
   });
 });

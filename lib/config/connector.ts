@@ -122,7 +122,7 @@ export const COMMON = group({
     toggle({
       title: "Enabled",
       help:
-        "Read at each start. `false`: nothing is sent; events wait and are kept. Switched on again, it sends them, save those older than `HECATE_EXPIRE`.",
+        "Only the value at its first start: then `hecate connectors enable|disable NAME` (or the API) switches it, and that is kept. `false`: nothing is sent; events wait, are kept, and expire by `HECATE_EXPIRE`.",
     }),
     "true",
   ),

@@ -1,8 +1,13 @@
-/** A connector's loop for as long as the relay runs: take the lease, deliver while it is held, take it again. */
+/**
+ * A connector's loop for as long as the relay runs: take the lease, deliver while it is held, take it again. Switched
+ * off by hand it lets go of the lease after the attempt in flight, and takes it only to book what has expired.
+ */
 
 import type { Holding, Place } from "../log/cursor.ts";
+import { discardTo, type Hand, isSame, type Skip } from "../log/hands.ts";
 import {
   type DeliveryContext,
+  expiryLook,
   Session,
   type SessionSignals,
 } from "./session.ts";
@@ -13,7 +18,23 @@ export interface DispatcherOptions extends DeliveryContext {
     connector: string,
     signal: AbortSignal,
   ) => Promise<Holding>;
+  /** How it is switched. Absent: on. */
+  readonly hands?: Switches;
+  /**
+   * When the relay took the connector's oldest event that waits, without its lease; Unix milliseconds, undefined: none.
+   * Absent: what waits while it is switched off expires once it is switched on.
+   */
+  readonly oldestWaiting?: (connector: string) => Promise<number | undefined>;
 }
+
+/** What a loop needs of `Hands`. */
+export interface Switches {
+  of(connector: string): Hand;
+  listen(connector: string, look: () => void): () => void;
+  skipped(connector: string, skip: Skip): Promise<void>;
+}
+
+const ON: Hand = { isEnabled: true, skip: undefined, probes: 0 };
 
 /** What a connector's loop knows of itself, now. */
 export interface Live {
@@ -67,17 +88,81 @@ export class Dispatcher {
   /** Delivers until `stop`; an attempt in flight may end until `abort`. Never rejects. */
   async run(signals: SessionSignals): Promise<void> {
     while (!signals.stop.aborted) {
+      const hand = this.#hand();
+      const switched = new AbortController();
+      const unlisten = this.#listen(hand, switched);
+      const stop = AbortSignal.any([signals.stop, switched.signal]);
       try {
-        await this.#hold(signals);
+        if (hand.isEnabled) await this.#hold({ ...signals, stop }, hand.skip);
+        else await this.#off({ ...signals, stop });
       } catch (cause) {
         if (signals.stop.aborted) break;
-        await this.#bug(cause, signals.stop);
+        if (!switched.signal.aborted) await this.#bug(cause, stop);
+      } finally {
+        unlisten();
       }
     }
     this.#rest();
   }
 
-  async #hold(signals: SessionSignals): Promise<void> {
+  #hand(): Hand {
+    const { hands, name } = this.#options;
+    return hands?.of(name) ?? ON;
+  }
+
+  /** Aborts `switched` when what the loop began with holds no longer. */
+  #listen(begun: Hand, switched: AbortController): () => void {
+    const { hands, name } = this.#options;
+    let { probes } = begun;
+    return hands?.listen(name, () => {
+      const hand = this.#hand();
+      const isOther = hand.isEnabled !== begun.isEnabled ||
+        hand.skip !== undefined && !isSame(hand.skip, begun.skip);
+      if (isOther) switched.abort(new Error("Switched by hand"));
+      else if (hand.probes !== probes) this.#session?.tryNow();
+      ({ probes } = hand);
+    }) ?? (() => undefined);
+  }
+
+  /** `skip`: to be carried out before anything is sent. */
+  #hold(signals: SessionSignals, skip: Skip | undefined): Promise<void> {
+    return this.#withLease(signals, async (session, holding) => {
+      if (skip !== undefined) {
+        const { hands, clock, name } = this.#options;
+        if (!await discardTo(holding, skip, clock.now())) return;
+        // Not noted: it is carried out again, which does nothing.
+        await hands?.skipped(name, skip).catch(() => undefined);
+      }
+      await session.run();
+    });
+  }
+
+  /** Switched off: nothing is sent; what has waited too long expires all the same. */
+  async #off(signals: SessionSignals): Promise<void> {
+    const { clock, settings: { expire } } = this.#options;
+    const { stop } = signals;
+    this.#rest();
+    while (!stop.aborted) {
+      if (await this.#isOverdue()) {
+        await this.#withLease(signals, (session) => session.expire());
+        this.#rest();
+      }
+      await clock.sleep(expiryLook(expire), stop);
+    }
+  }
+
+  async #isOverdue(): Promise<boolean> {
+    const { oldestWaiting, clock, name, settings: { expire } } = this.#options;
+    if (expire === 0 || oldestWaiting === undefined) return false;
+    // A store that does not answer is asked again at the next look.
+    const oldest = await oldestWaiting(name).catch(() => undefined);
+    return oldest !== undefined && oldest <= clock.now() - expire;
+  }
+
+  async #withLease(
+    signals: SessionSignals,
+    run: (session: Session, holding: Holding) => Promise<void>,
+  ): Promise<void> {
     const { takeLease, name } = this.#options;
     this.#rest();
     const holding = await takeLease(name, signals.stop);
@@ -86,12 +171,13 @@ export class Dispatcher {
     const stop = holding.handover === undefined
       ? signals.stop
       : AbortSignal.any([signals.stop, holding.handover]);
-    this.#session = new Session(this.#options, holding, { ...signals, stop }, {
+    const session = new Session(this.#options, holding, { ...signals, stop }, {
       resting: () => this.#rest(),
       working: () => this.#work(),
     });
+    this.#session = session;
     try {
-      await this.#session.run();
+      await run(session, holding);
     } finally {
       this.#place = holding.place;
       this.#session = undefined;

@@ -6,7 +6,7 @@ import type { Holding } from "../log/cursor.ts";
 import type { Logger } from "../logger.ts";
 import type { Source } from "./batches.ts";
 import type { DeadLetterFile } from "./dead_letter_file.ts";
-import { Dispatcher, type Live } from "./dispatcher.ts";
+import { Dispatcher, type DispatcherOptions, type Live } from "./dispatcher.ts";
 import type { EventFilter } from "./scope_filter.ts";
 import type { DeliverySettings } from "./settlement.ts";
 
@@ -26,6 +26,10 @@ export interface FleetOptions {
     connector: string,
     signal: AbortSignal,
   ) => Promise<Holding>;
+  /** How connectors are switched by hand. Absent: all are on. */
+  readonly hands?: NonNullable<DispatcherOptions["hands"]>;
+  /** As a loop asks for it. */
+  readonly oldestWaiting?: NonNullable<DispatcherOptions["oldestWaiting"]>;
   readonly settings: DeliverySettings;
   readonly clock: Clock;
   /** 0 ≤ x < 1. */
@@ -78,6 +82,14 @@ export class Fleet {
       type,
       ...dispatcher.live,
     }));
+  }
+
+  /** Resolves when this connector's loop waits for events, for its SIEM or for its lease. */
+  async rested(name: string): Promise<void> {
+    const member = this.#members.find(({ connector }) =>
+      connector.name === name
+    );
+    await member?.dispatcher.rested();
   }
 
   /** For cron: delivers what waits. Resolves when every loop waits for events, for its SIEM or for its lease. */

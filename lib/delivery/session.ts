@@ -44,7 +44,7 @@ export interface SessionSignals {
   readonly abort: AbortSignal;
 }
 
-/** How often expiry is looked at while something waits: a tenth of the span, a minute at most. */
+/** A minute at most. */
 const EXPIRY_LOOK_MS = 60_000;
 const EXPIRY_LOOK_SHARE = 10;
 /** How many probes of the same events come before the test event decides. */
@@ -58,6 +58,8 @@ export class Session {
   readonly #rest: RestListener;
   /** Ends waits. */
   readonly #stop: AbortSignal;
+  /** Ends the wait for the next attempt. */
+  #nap: AbortController | undefined;
   #batch: Batch | undefined;
   /** No attempt before this, on the monotonic clock. */
   #notBefore = 0;
@@ -108,6 +110,25 @@ export class Session {
     this.#wake?.();
   }
 
+  /** The next attempt comes at once. */
+  tryNow(): void {
+    if (this.#nap === undefined) return;
+    this.#notBefore = this.#sender.notBefore = 0;
+    if (this.#pipeline) this.#pipeline.notBefore = 0;
+    this.#rest.working();
+    this.#nap.abort(new Error("Now"));
+  }
+
+  /** Books what has expired, and does nothing else: for a connector that is switched off. */
+  async expire(): Promise<void> {
+    while (!this.#stop.aborted && !this.#settlement.isLost) {
+      this.#skimming = true;
+      const batch = await this.#refill();
+      if (batch === undefined || batch.count > 0) break;
+    }
+    this.#batch = undefined;
+  }
+
   /** Runs until stopped or until the lease is lost; then what is decided is settled, and the rest left in place. */
   async run(): Promise<void> {
     try {
@@ -135,10 +156,7 @@ export class Session {
       this.#pipeline?.notBefore ?? 0,
     ) - clock.monotonic();
     if (wait > 0) {
-      this.#rest.resting();
-      await clock.sleep(Math.min(wait, this.#expiryLook()), this.#stop);
-      this.#rest.working();
-      return;
+      return await this.#sleep(Math.min(wait, this.#expiryLook()));
     }
     const { state } = this.#settlement.place;
     if (this.#pipeline && isNew && state !== "retrying" && state !== "held") {
@@ -146,6 +164,21 @@ export class Session {
     }
     if (this.#probing) await this.#renew(batch);
     await this.#judge(batch, await this.#sender.make(batch));
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const nap = new AbortController();
+    this.#nap = nap;
+    this.#rest.resting();
+    try {
+      const { clock } = this.#context;
+      await clock.sleep(ms, AbortSignal.any([this.#stop, nap.signal]));
+    } catch (cause) {
+      if (!nap.signal.aborted) throw cause;
+    } finally {
+      this.#nap = undefined;
+    }
+    this.#rest.working();
   }
 
   /** Sends this batch and what comes behind it; the one that was not taken whole is the batch in hand then. */
@@ -319,11 +352,15 @@ export class Session {
   }
 
   #expiryLook(): number {
-    const { expire } = this.#context.settings;
-    return expire === 0
-      ? EXPIRY_LOOK_MS
-      : Math.min(EXPIRY_LOOK_MS, expire / EXPIRY_LOOK_SHARE);
+    return expiryLook(this.#context.settings.expire);
   }
+}
+
+/** How often expiry is looked at while something waits: a tenth of the span, a minute at most. Milliseconds. */
+export function expiryLook(expire: number): number {
+  return expire === 0
+    ? EXPIRY_LOOK_MS
+    : Math.min(EXPIRY_LOOK_MS, expire / EXPIRY_LOOK_SHARE);
 }
 
 /** What is shown when all of a batch was refused. The vendor's words, which may quote an event, stay in the status. */

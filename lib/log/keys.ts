@@ -15,6 +15,7 @@
  *     ["deadend", connector, id]         what became of a dead letter that is none any more; 30 days
  *     ["deadbooks", connector]           what happened to dead letters, as changes of the connector's books; rewritten
  *                                        by every commit that changes one of its dead letters
+ *     ["hand", connector]                switched on or off by hand
  *     ["idem", hash]                     answer to a request with an Idempotency-Key; 24 hours
  *     ["sent", connector, segment, n]    chunk of the history: what was decided from that event on
  *     ["sentby", connector, segment, n, at] what a replay of the log delivered of a segment from event n on
@@ -279,6 +280,14 @@ export function expiredBefore(
       ? ["expired", connector, timePart(before)]
       : expiredKey(connector, before.at, before.id),
   };
+}
+
+export function handKey(connector: string): Deno.KvKey {
+  return ["hand", connector];
+}
+
+export function handKeys(): Deno.KvListSelector {
+  return { prefix: ["hand"] };
 }
 
 export function idempotencyKey(hash: string): Deno.KvKey {

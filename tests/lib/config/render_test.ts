@@ -24,7 +24,10 @@ Deno.test("renderConfiguration() says what this release does with ENABLED and BA
   const { text } = configurationPage();
   const row = (name: string) =>
     text.split("\n").find((line) => line.startsWith(`| \`${name}\` |`)) ?? "";
-  assert.match(row("<PREFIX>_ENABLED"), /each start.*events wait and are kept/);
+  assert.match(
+    row("<PREFIX>_ENABLED"),
+    /first start.*events wait, are kept, and expire/,
+  );
   for (const name of ["HECATE_BATCH_WAIT", "<PREFIX>_BATCH_WAIT"]) {
     assert.match(row(name), /without effect.*goes at once/, name);
   }

@@ -1,0 +1,97 @@
+/** `POST /api/v1/connectors/{name}/disable|enable|probe`: connectors by hand (interface §12). */
+
+import type { Context, Hono } from "hono";
+import type { SwitchAction, Switcher } from "../../lib/delivery/switching.ts";
+import type { Store } from "../../lib/log/store.ts";
+import { problem } from "../problem.ts";
+import type { AppVariables } from "../request_id.ts";
+import { jsonOf, readBytes } from "./bodies.ts";
+import { isObject } from "./dead_filter.ts";
+import { idempotent } from "./idempotency.ts";
+import { type FieldError, invalidFields } from "./lists.ts";
+import { noOtherMethod } from "./methods.ts";
+
+/** More than `{"from":"newest"}` takes, with room for blanks. */
+const MOST_BYTES = 1024;
+
+export function mountSwitches(app: Hono<AppVariables>, deps: {
+  readonly store: Store;
+  readonly switcher: Switcher;
+}): void {
+  for (const kind of ["disable", "enable", "probe"] as const) {
+    const path = `/api/v1/connectors/:name/${kind}` as const;
+    app.post(path, async (c) => {
+      const body = await readBytes(c, MOST_BYTES);
+      if (body instanceof Response) return body;
+      const name = c.req.param("name");
+      return await idempotent(c, deps.store, body, async () => {
+        const action = actionOf(c, kind, body);
+        return action instanceof Response
+          ? action
+          : answer(c, name, await deps.switcher(name, action));
+      });
+    });
+    noOtherMethod(app, path, "POST");
+  }
+}
+
+function answer(
+  c: Context<AppVariables>,
+  name: string,
+  done: Awaited<ReturnType<Switcher>>,
+): Response {
+  switch (done) {
+    case "unknown":
+      return problem(
+        c,
+        "not-found",
+        `There is no connector ${JSON.stringify(name)}.`,
+      );
+    case "disabled":
+      return problem(
+        c,
+        "wrong-state",
+        `${name} is disabled: enable it, then it is tried at once.`,
+      );
+    default:
+      c.header("Cache-Control", "no-store");
+      return c.json(done);
+  }
+}
+
+function actionOf(
+  c: Context<AppVariables>,
+  kind: SwitchAction["kind"],
+  body: Uint8Array,
+): SwitchAction | Response {
+  const json = jsonOf(c, body);
+  if (json instanceof Response) return json;
+  const { value } = json;
+  if (!isObject(value)) {
+    return invalidFields(c, [{
+      pointer: "#",
+      code: "type",
+      detail: "an object, or no body.",
+    }]);
+  }
+  const known = kind === "enable" ? ["from"] : [];
+  const errors: FieldError[] = Object.keys(value)
+    .filter((member) => !known.includes(member))
+    .map((member) => ({
+      pointer: `#/${member.slice(0, 64)}`,
+      code: "unknown",
+      detail: kind === "enable" ? "there is from." : "there is none.",
+    }));
+  const { from = "here" } = value;
+  if (kind === "enable" && from !== "here" && from !== "newest") {
+    errors.push({
+      pointer: "#/from",
+      code: "one_of",
+      detail: "here or newest.",
+    });
+  }
+  if (errors.length > 0) return invalidFields(c, errors);
+  return kind === "enable"
+    ? { kind, from: from === "newest" ? "newest" : "here" }
+    : { kind };
+}

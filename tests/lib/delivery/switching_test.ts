@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { ManualClock } from "../../support/manual_clock.ts";
+import { appendTo as appendAt, openTestLog } from "../../support/open_log.ts";
+import { BUSY, DELIVERED, REFUSED_KEY } from "../../support/scripted_sink.ts";
+import { SwitchRig, type SwitchRigOptions } from "../../support/switch_rig.ts";
+
+const MINUTE = 60_000, HOUR = 60 * MINUTE;
+
+/** Appends events as they come in now. */
+function appendTo(rig: SwitchRig, texts: readonly string[]): Promise<void> {
+  return appendAt(
+    rig.log,
+    texts.map((text) => `{"event":${text}}`),
+    rig.clock.now(),
+  );
+}
+
+async function inRig(
+  use: (rig: SwitchRig) => Promise<void>,
+  options: SwitchRigOptions = {},
+): Promise<void> {
+  const clock = new ManualClock();
+  const log = await openTestLog(["soc"]);
+  const rig = await SwitchRig.open(log, clock, ["soc"], options);
+  try {
+    await use(rig);
+  } finally {
+    await rig.stop();
+    await log.close();
+  }
+}
+
+function sinkOf(rig: SwitchRig) {
+  const sink = rig.sinks["soc"];
+  assert.ok(sink);
+  return sink;
+}
+
+Deno.test("disable ends after the attempt in flight; events wait; enable here delivers all, once", async () => {
+  await inRig(async (rig) => {
+    const sink = sinkOf(rig);
+    await appendTo(rig, ["1"]);
+    const asked = await sink.attempt();
+    await appendTo(rig, ["2"]);
+    const off = await rig.switch("soc", { kind: "disable" });
+    assert.equal(off.state, "disabled");
+    assert.equal(off.next_attempt_at, null);
+    assert.ok(!asked.signal.aborted, "an attempt in flight may end");
+    asked.answer(DELIVERED);
+    await rig.fleet.rested("soc");
+    assert.equal(await rig.books("soc"), "disabled 1 0 0 1");
+    assert.deepEqual(
+      await rig.switch("soc", { kind: "disable" }),
+      await rig.report("soc"),
+      "repeatable",
+    );
+    await appendTo(rig, ["3"]);
+    await rig.fleet.wake();
+    assert.equal(sink.unanswered, 0);
+    await rig.switch("soc", { kind: "enable", from: "here" });
+    assert.equal(await sink.next(DELIVERED), "2 3");
+    await rig.fleet.wake();
+    assert.equal(await rig.books("soc"), "connected 3 0 0 0");
+    await rig.switch("soc", { kind: "enable", from: "newest" });
+    assert.equal(await rig.books("soc"), "connected 3 0 0 0");
+    assert.deepEqual(sink.history, ["1", "2 3"]);
+  });
+});
+
+Deno.test("enable newest discards exactly what waited; what comes next is delivered", async () => {
+  await inRig(async (rig) => {
+    const sink = sinkOf(rig);
+    await rig.switch("soc", { kind: "disable" });
+    await appendTo(rig, ["1", "2", "3"]);
+    await appendTo(rig, ["4"]);
+    assert.equal(await rig.books("soc"), "disabled 0 0 0 4");
+    const on = await rig.switch("soc", { kind: "enable", from: "newest" });
+    assert.deepEqual([on.discarded, on.waiting], [4, 0]);
+    await appendTo(rig, ["5"]);
+    assert.equal(await sink.next(DELIVERED), "5");
+    await rig.fleet.wake();
+    assert.equal(await rig.books("soc"), "connected 1 4 0 0");
+    assert.equal(rig.hands.of("soc").skip, undefined);
+  });
+});
+
+Deno.test("enable newest discards what a retrying connector had in hand; an attempt in flight counts as it is answered", async () => {
+  await inRig(async (rig) => {
+    const sink = sinkOf(rig);
+    await appendTo(rig, ["1"]);
+    await sink.next(BUSY);
+    await rig.fleet.wake();
+    await appendTo(rig, ["2", "3"]);
+    await rig.hands.probe("soc");
+    const asked = await sink.attempt();
+    await rig.switch("soc", { kind: "disable" });
+    await rig.hands.enable("soc", "newest");
+    await appendTo(rig, ["4"]);
+    asked.answer(DELIVERED);
+    assert.equal(asked.events, "1");
+    assert.equal(await sink.next(DELIVERED), "4");
+    await rig.fleet.wake();
+    assert.equal(await rig.books("soc"), "connected 2 2 0 0");
+  });
+});
+
+Deno.test("probe tries at once: in retrying, in held, and not while it is off", async () => {
+  await inRig(async (rig) => {
+    const sink = sinkOf(rig);
+    await appendTo(rig, ["1"]);
+    await sink.next(BUSY);
+    await rig.fleet.wake();
+    assert.equal(await rig.books("soc"), "retrying 0 0 0 1");
+    const probing = rig.switch("soc", { kind: "probe" });
+    await sink.next(REFUSED_KEY);
+    const held = await probing;
+    assert.deepEqual(
+      [held.state, held.next_attempt_at],
+      ["held", new Date(rig.clock.now() + MINUTE).toISOString()],
+    );
+    const again = rig.switch("soc", { kind: "probe" });
+    await sink.next(DELIVERED);
+    assert.equal((await again).state, "connected");
+    assert.equal(
+      (await rig.switch("soc", { kind: "probe" })).state,
+      "connected",
+    );
+    assert.equal(sink.history.length, 3, "nothing waits: nothing is sent");
+    await rig.switch("soc", { kind: "disable" });
+    assert.equal(await rig.switcher("soc", { kind: "probe" }), "disabled");
+    assert.equal(await rig.switcher("nobody", { kind: "probe" }), "unknown");
+    assert.equal(await rig.switcher("nobody", { kind: "disable" }), "unknown");
+  });
+});
+
+Deno.test("the switch survives a restart; the configuration's value counts at the first start only", async () => {
+  const folder = await Deno.makeTempDir();
+  const location = `${folder}/hecate.kv`;
+  try {
+    const clock = new ManualClock();
+    const run = async (
+      options: SwitchRigOptions,
+      use: (rig: SwitchRig) => Promise<void>,
+    ) => {
+      const log = await openTestLog(["soc", "new"], location);
+      const rig = await SwitchRig.open(log, clock, ["soc", "new"], options);
+      await use(rig);
+      await rig.stop();
+      await log.close();
+    };
+    await run({ off: ["new"] }, async (rig) => {
+      await appendTo(rig, ["1"]);
+      await sinkOf(rig).next(DELIVERED);
+      assert.equal(await rig.books("new"), "disabled 0 0 0 1");
+      await rig.switch("soc", { kind: "disable" });
+      await rig.switch("new", { kind: "enable", from: "here" });
+      await rig.sinks["new"]?.next(DELIVERED);
+      await rig.fleet.wake();
+    });
+    await run({ off: ["new"] }, async (rig) => {
+      await appendTo(rig, ["2"]);
+      await rig.sinks["new"]?.next(DELIVERED);
+      await rig.fleet.wake();
+      assert.equal(await rig.books("soc"), "disabled 1 0 0 1");
+      assert.equal(await rig.books("new"), "connected 2 0 0 0");
+      await rig.switch("soc", { kind: "enable", from: "newest" });
+      assert.equal(await rig.books("soc"), "connected 1 1 0 0");
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("what waits at a connector that is off expires within a tenth of the span, and frees the log", async () => {
+  const clock = new ManualClock();
+  const log = await openTestLog(["soc"]);
+  const rig = await SwitchRig.open(log, clock, ["soc"], {
+    off: ["soc"],
+    settings: { expire: HOUR },
+  });
+  await appendTo(rig, ["1", "2"]);
+  clock.advance(30 * MINUTE);
+  await appendTo(rig, ["3"]);
+  await clock.untilSleeping();
+  const until = async (books: string) => {
+    for (let look = 0; look < 200; look++) {
+      if (await rig.books("soc") === books) return;
+    }
+    assert.equal(await rig.books("soc"), books);
+  };
+  clock.advance(30 * MINUTE - 1);
+  await rig.fleet.rested("soc");
+  assert.equal(await rig.books("soc"), "disabled 0 0 0 3");
+  clock.advance(MINUTE + 1);
+  await until("disabled 0 0 2 1");
+  await log.retention.trim();
+  assert.equal((await log.stats()).events, 1);
+  // Long after: all of it, also what came in many segments.
+  for (let n = 0; n < 30; n++) await appendTo(rig, ["9"]);
+  clock.advance(2 * HOUR);
+  await until("disabled 0 0 33 0");
+  await log.retention.trim();
+  assert.equal((await log.stats()).events, 0);
+  assert.deepEqual(sinkOf(rig).history, []);
+  await rig.stop();
+  await log.close();
+});
