@@ -22,9 +22,6 @@ const RETRY_MS = 1_000;
 /** How far the store's place follows the place file's, where there is one. */
 const FOLLOW_MS = 50;
 
-/** A settle that decides no event. */
-const NOTHING: Decided = { at: 0, run: new EventRun(), ranges: [] };
-
 /** A lease's record. */
 export function leaseValue(lease: {
   readonly holder: string;
@@ -132,7 +129,7 @@ export class HeldLease implements Holding {
   async settle(
     place: Place,
     dead: readonly DeadLetter[],
-    decided: Decided = NOTHING,
+    decided: Decided = this.#nothing(),
   ): Promise<boolean> {
     if (this.#lost.signal.aborted || this.#log.closed.aborted) return false;
     const { placeFile } = this.#log;
@@ -181,6 +178,12 @@ export class HeldLease implements Holding {
     } catch {
       // The next one waits for the span to pass.
     }
+  }
+
+  /** A settle that decides no event. */
+  #nothing(): Decided {
+    const { clock } = this.#log.options;
+    return { at: clock.now(), run: new EventRun(), ranges: [] };
   }
 
   /** The history is the store's alone from here on. */

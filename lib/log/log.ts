@@ -8,6 +8,7 @@
  */
 
 import { EventView, type Position, type Segment } from "../event.ts";
+import type { Heads } from "./books.ts";
 import { Disk } from "./disk.ts";
 import type { Place } from "./cursor.ts";
 import { newestOf, readHeads, totalsOf } from "./heads.ts";
@@ -212,6 +213,18 @@ export class EventLog {
       this.#waiters.delete(wake);
       signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  /** The segment with this id; undefined: there is none, or it is damaged. @throws what the store throws. */
+  async segment(id: string): Promise<Segment | undefined> {
+    const at = { segment: id, index: 0 };
+    const found = this.#tail.covers(at) ? this.#tail.next(at) : undefined;
+    return found?.id === id ? found : await this.#reader.segment(id);
+  }
+
+  /** What each lane has appended in all. @throws what the store throws. */
+  async totals(): Promise<Heads> {
+    return totalsOf(await readHeads(this.store));
   }
 
   /** When the relay took the first event at or after the place: milliseconds since the Unix epoch. @throws as `end`. */

@@ -59,7 +59,7 @@ export class Reader {
   /** The first segment with an event at or after the place; undefined: none. @throws when the store does not answer. */
   async next(at: Position): Promise<Segment | undefined> {
     if (at.segment !== "") {
-      const here = await this.#segmentAt(at.segment);
+      const here = await this.segment(at.segment);
       if (here !== undefined && at.index < here.count) return here;
     }
     let after = at.segment;
@@ -77,8 +77,8 @@ export class Reader {
     }
   }
 
-  /** The segment with this id; undefined when there is none (any more), or it is damaged. */
-  async #segmentAt(id: string): Promise<Segment | undefined> {
+  /** The segment with this id; undefined when there is none (any more), or it is damaged. @throws as `next`. */
+  async segment(id: string): Promise<Segment | undefined> {
     const known = this.#decoded.get(id);
     if (known !== undefined) return await known;
     const entry = await this.#store.call((kv) => kv.get(logKey(id)));

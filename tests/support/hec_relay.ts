@@ -12,7 +12,7 @@ import {
   TIME,
 } from "../../lib/json/spans.ts";
 import { Acks } from "../../lib/log/acks.ts";
-import { BooksExpiry } from "../../lib/log/expiry.ts";
+import { History } from "../../lib/log/history.ts";
 import { MAX_EVENT_BYTES } from "../../lib/log/intake.ts";
 import { type EventLog, openLog } from "../../lib/log/log.ts";
 import { openStore } from "../../lib/log/store.ts";
@@ -227,7 +227,7 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
   const acks = options.acks?.(log) ??
     new Acks(log, {
       connectors: () => [],
-      expiry: new BooksExpiry(log, 0),
+      expiry: new History(log),
     });
   const app = createApp({
     log,

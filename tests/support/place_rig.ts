@@ -1,7 +1,9 @@
 /** Settling beside the store on a local file, and what a start finds after a kill. */
 
 import { equal, ok } from "node:assert/strict";
+import { EventRun, type Segment } from "../../lib/event.ts";
 import { advance, type Holding, type Place } from "../../lib/log/cursor.ts";
+import type { Decided, Decision } from "../../lib/log/decision.ts";
 import { takeLease } from "../../lib/log/lease.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import { readPlaces } from "../../lib/log/places.ts";
@@ -38,6 +40,20 @@ export function counted(place: Place, more: number): Place {
   return { ...place, books: { ...books, delivered: books.delivered + more } };
 }
 
+/** The same for all events of a segment. */
+export function allDecided(
+  segment: Segment,
+  kind: "delivered" | "expired",
+  at = 1_800_000_000_000,
+): Decided {
+  const run = new EventRun();
+  for (let index = 0; index < segment.count; index++) run.push(segment, index);
+  const decision: Decision = kind === "expired"
+    ? { kind, reason: "age" }
+    : { kind, attempts: 1, answer: { status: 200, message: "ok" } };
+  return { at, run, ranges: [{ at: 0, count: run.count, decision }] };
+}
+
 /** Settles the next segments one by one. */
 export async function settleNext(
   log: EventLog,
@@ -48,7 +64,8 @@ export async function settleNext(
     const segment = await log.next(holding.place);
     ok(segment);
     const place = advance(holding.place, [segment], segment.count);
-    ok(await holding.settle(counted(place, segment.count), []));
+    const decided = allDecided(segment, "delivered");
+    ok(await holding.settle(counted(place, segment.count), [], decided));
   }
 }
 

@@ -3,7 +3,8 @@ import { AckClaim, AckIds, MAX_CHANNELS } from "../../../lib/log/ack_ids.ts";
 import { Acks } from "../../../lib/log/acks.ts";
 import { beginPlaces } from "../../../lib/log/begin.ts";
 import { advance, type Holding } from "../../../lib/log/cursor.ts";
-import { BooksExpiry, type Expiry } from "../../../lib/log/expiry.ts";
+import type { Expiry } from "../../../lib/log/expiry.ts";
+import { History } from "../../../lib/log/history.ts";
 import { ackIdsKey, logKey } from "../../../lib/log/keys.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog, Kept } from "../../../lib/log/log.ts";
@@ -19,7 +20,12 @@ import {
 } from "../../support/log_rig.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import { killedCopy, removeCopy } from "../../support/killed.ts";
-import { always, inFolder, settleNext } from "../../support/place_rig.ts";
+import {
+  allDecided,
+  always,
+  inFolder,
+  settleNext,
+} from "../../support/place_rig.ts";
 
 const A = { token: "edr", channel: "6b2c1d0e-1f2a-4b3c-8d4e-0123456789ab" };
 const B = { token: "edr", channel: "6b2c1d0e-1f2a-4b3c-8d4e-0123456789ac" };
@@ -165,7 +171,7 @@ Deno.test("Acks.poll() of an event that expired stays false", async () => {
   ok(a);
   try {
     const now = Date.now();
-    const acks = acksOf(log, ["a"], new BooksExpiry(log, DAY));
+    const acks = acksOf(log, ["a"], new History(log));
     await post(log, acks, ["old"], { receivedAt: now - 2 * DAY });
     const segment = await log.next(a.place);
     ok(segment);
@@ -174,6 +180,7 @@ Deno.test("Acks.poll() of an event that expired stays false", async () => {
       await a.settle(
         { ...place, books: { ...place.books, expired: 1 } },
         [],
+        allDecided(segment, "expired"),
       ),
     );
     deepEqual(await told(acks, [0]), []);
@@ -206,7 +213,7 @@ Deno.test("Acks.poll() of events in a damaged segment stays false", async () => 
       const holding = await takeLease(again, "a", { signal: always });
       await settleNext(again, holding, 1);
       equal(holding.place.books.expired, 1);
-      const later = acksOf(again, ["a"], new BooksExpiry(again, 0));
+      const later = acksOf(again, ["a"], new History(again));
       for (let n = 0; n < 2; n++) deepEqual(await told(later, [0, 1]), [1]);
       deepEqual(await told(later, [0], "stored"), [0]);
     } finally {
