@@ -10,6 +10,7 @@ import { hostname } from "node:os";
 import * as registry from "./connectors/registry.ts";
 import { systemClock } from "./lib/clock.ts";
 import { type Configuration, readConfiguration } from "./lib/config/load.ts";
+import { RiskWatch } from "./lib/delivery/risk.ts";
 import { BooksWatch } from "./lib/delivery/books_watch.ts";
 import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
 import { Fleet } from "./lib/delivery/fleet.ts";
@@ -18,6 +19,7 @@ import { openHttp } from "./lib/delivery/http_client.ts";
 import { openStream } from "./lib/delivery/stream.ts";
 import { openFilter } from "./lib/delivery/scope_filter.ts";
 import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
+import { connectorSwitcher } from "./lib/delivery/switching.ts";
 import { platformToken } from "./lib/delivery/platform_token.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
 import { Acks } from "./lib/log/acks.ts";
@@ -25,10 +27,12 @@ import type { SinkEnvironment } from "./lib/connector.ts";
 import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
 import { DeadLetters } from "./lib/log/dead_kept.ts";
-import { BooksExpiry } from "./lib/log/expiry.ts";
+import { History } from "./lib/log/history.ts";
+import { Hands } from "./lib/log/hands.ts";
 import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
+import { oldestWaiting } from "./lib/log/waiting.ts";
 import { mapEvent } from "./lib/ocsf/map.ts";
 import { OcsfReader } from "./lib/ocsf/reader.ts";
 import { redactor } from "./lib/secrets.ts";
@@ -105,9 +109,18 @@ async function startRelay(env: Environment): Promise<Relay> {
       from: common.startFrom,
     })),
   );
-  const fleet = await openFleet(log, settings, logger, env);
+  const hands = await openHands(log, settings, logger);
+  const fleet = await openFleet({ log, settings, hands, logger, env });
   undo.defer(() => fleet.stop());
-  const started = await serve({ env, settings, store, log, fleet, logger });
+  const started = await serve({
+    env,
+    settings,
+    store,
+    log,
+    hands,
+    fleet,
+    logger,
+  });
   undo.move(); // It runs: from here on its own stop ends it.
   return started;
 }
@@ -132,21 +145,46 @@ function openTheLog(
   });
 }
 
-async function openFleet(
+/** Which connectors are on: by hand, or at their first start as configured. */
+async function openHands(
   log: EventLog,
-  { relay, connectors }: Settings,
+  { connectors }: Settings,
   logger: Logger,
-  env: Environment,
-): Promise<Fleet> {
+): Promise<Hands> {
+  const hands = await Hands.open(
+    log,
+    connectors.map(({ name, common: { enabled } }) => ({ name, enabled })),
+  );
+  for (const { name, common } of connectors) {
+    const { isEnabled } = hands.of(name);
+    if (isEnabled === common.enabled) continue;
+    logger.log(
+      "warn",
+      "config.warning",
+      `The connector is ${
+        isEnabled ? "on" : "off"
+      }, as it was left: the configuration's \`enabled\` counted at its first start only. \`hecate connectors enable|disable\` switches it.`,
+      { connector: name },
+    );
+  }
+  return hands;
+}
+
+async function openFleet({ log, settings, hands, logger, env }: {
+  readonly log: EventLog;
+  readonly settings: Settings;
+  readonly hands: Hands;
+  readonly logger: Logger;
+  readonly env: Environment;
+}): Promise<Fleet> {
+  const { relay, connectors } = settings;
   const environment = sinkEnvironment(relay, env);
   const deadLetterFile = relay.deadLetterPath === undefined
     ? undefined
     : new DeadLetterFile(relay.deadLetterPath, logger);
   // Nothing is written yet: a path that cannot be written to is said at the start, not at the first dead letter.
   void deadLetterFile?.append([]);
-  const active = connectors.filter(({ common, isFed }) =>
-    common.enabled && isFed
-  );
+  const active = connectors.filter(({ isFed }) => isFed);
   // Filters first: what has to be awaited must not come between sinks that are open and the fleet that closes them.
   const filters = await Promise.all(
     active.map(({ name, scope }) =>
@@ -168,6 +206,8 @@ async function openFleet(
     })),
     source: log,
     takeLease: (name, signal) => takeLease(log, name, { signal }),
+    hands,
+    oldestWaiting: (name) => oldestWaiting(log, name),
     settings: {
       retry: relay.retry,
       probe: relay.probe,
@@ -246,10 +286,11 @@ async function serve(parts: {
   readonly settings: Settings;
   readonly store: Store;
   readonly log: EventLog;
+  readonly hands: Hands;
   readonly fleet: Fleet;
   readonly logger: Logger;
 }): Promise<Relay> {
-  const { env, settings, store, log, fleet, logger } = parts;
+  const { env, settings, store, log, hands, fleet, logger } = parts;
   const { relay } = settings;
   const startedAt = systemClock.monotonic();
   const isLasting = !isTemporaryStore(env);
@@ -269,26 +310,44 @@ async function serve(parts: {
     },
   );
   const { tokens, adminHash } = await openCredentials(store, relay, tell);
+  const history = new History(log);
   const acks = new Acks(log, {
     connectors: () =>
-      settings.connectors.filter(({ common, isFed }) => common.enabled && isFed)
-        .map(({ name }) => name),
-    expiry: new BooksExpiry(log, relay.expire),
+      settings.connectors.filter(({ name, isFed }) =>
+        isFed && hands.of(name).isEnabled
+      ).map(({ name }) => name),
+    expiry: history,
   });
   const status = () =>
     statusReport({
       log,
-      connectors: reported(settings, fleet),
+      connectors: reported(settings, hands, fleet),
       keep: relay.keep,
+      expire: relay.expire,
       version: VERSION,
       uptime: systemClock.monotonic() - startedAt,
     });
   const deadLetters = new DeadLetters({ store, end: () => log.end() });
   const connectors = () => settings.connectors;
+  const receiptConnectors = () =>
+    settings.connectors.filter(({ isFed }) => isFed)
+      .map(({ name, type, common }) => ({
+        name,
+        type: type.type,
+        isEnabled: hands.of(name).isEnabled,
+        batchEvents: Math.min(common.batchEvents, type.limits.mostEvents),
+      }));
   const watch = new BooksWatch({
     log,
     deadLetters,
     connectors,
+    clock: systemClock,
+    logger,
+  });
+  const risks = new RiskWatch({
+    log,
+    connectors,
+    expire: relay.expire,
     clock: systemClock,
     logger,
   });
@@ -321,6 +380,17 @@ async function serve(parts: {
     },
     connectors,
     deadLetters,
+    receipt: async (id) => {
+      const { receiptOf } = await import("./lib/delivery/receipts.ts");
+      return await receiptOf(log, history, receiptConnectors(), id);
+    },
+    switcher: connectorSwitcher({
+      hands,
+      fleet,
+      clock: systemClock,
+      report: async (name) =>
+        (await status()).connectors.find((one) => one.name === name),
+    }),
     testConnector: connectorTester(settings, env),
     uuid: () => crypto.randomUUID(),
     version: VERSION,
@@ -329,7 +399,9 @@ async function serve(parts: {
   opened.resolve(app);
   acks.start();
   watch.start();
+  risks.start();
   log.share.tell(() => warningsOf(fleet));
+  hands.start();
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
@@ -346,7 +418,13 @@ async function serve(parts: {
       await fleet.stop();
       await Promise.race([closing, systemClock.sleep(500)]);
       app.close();
-      await Promise.all([acks.close(), watch.close(), log.close()]);
+      await Promise.all([
+        acks.close(),
+        hands.close(),
+        watch.close(),
+        risks.close(),
+        log.close(),
+      ]);
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };
@@ -361,15 +439,19 @@ function warningsOf(fleet: Fleet): Record<string, string> {
   );
 }
 
-/** Every configured connector; those that are switched off have no loop. */
-function reported({ connectors }: Settings, fleet: Fleet): ReportedConnector[] {
+/** Every configured connector; those that no source feeds have no loop. */
+function reported(
+  { connectors }: Settings,
+  hands: Hands,
+  fleet: Fleet,
+): ReportedConnector[] {
   const live = new Map(fleet.live().map((one) => [one.name, one]));
-  return connectors.map(({ name, type, isFed, common }) => ({
+  return connectors.map(({ name, type, isFed }) => ({
     name,
     type: type.type,
     oldestWaiting: live.get(name)?.oldestWaiting ?? null,
     warning: live.get(name)?.warning ?? null,
-    isDisabled: !common.enabled,
+    isDisabled: !hands.of(name).isEnabled,
     isFed,
   }));
 }

@@ -2,11 +2,13 @@
 
 import { Hono } from "hono";
 import type { Clock } from "../lib/clock.ts";
+import type { Switcher } from "../lib/delivery/switching.ts";
 import type { Acks } from "../lib/log/acks.ts";
 import {
   type BookedConnector,
   readAllBooks,
 } from "../lib/delivery/books_watch.ts";
+import type { Receipt } from "../lib/delivery/receipts.ts";
 import { DeadLetters } from "../lib/log/dead_kept.ts";
 import { KvTimeout } from "../lib/log/kv.ts";
 import type { EventLog } from "../lib/log/log.ts";
@@ -18,6 +20,9 @@ import {
 } from "./admin/test_connector.ts";
 import { mountBooks } from "./admin/books.ts";
 import { mountDeadLetters } from "./admin/dead_letters.ts";
+import { mountEvents } from "./admin/events.ts";
+import { mountExpired } from "./admin/expired.ts";
+import { mountSwitches } from "./admin/switches.ts";
 import { mountVerify } from "./admin/verify.ts";
 import { mountMetrics } from "./metrics.ts";
 import { mountHealth, type Readiness } from "./health.ts";
@@ -56,8 +61,12 @@ export interface AppDeps {
   readonly connectors?: () => readonly BookedConnector[];
   /** Absent: those of the log's store. */
   readonly deadLetters?: DeadLetters;
+  /** The receipt of an event. Absent: none is known. */
+  readonly receipt?: (id: string) => Promise<Receipt | undefined>;
   /** What `/metrics` answers; absent: nothing is there. */
   readonly metrics?: () => Promise<string>;
+  /** Switches connectors by hand. Absent: there is none to switch. */
+  readonly switcher?: Switcher;
   /** Tests a connector's connection. Absent: there is none to test. */
   readonly testConnector?: ConnectorTester;
   /** Ids of requests. */
@@ -124,6 +133,11 @@ export function createApp(deps: AppDeps): App {
     return (await readAllBooks(log, named)).get(name);
   });
   mountVerify(rest, log.store);
+  mountEvents(rest, deps.receipt ?? (() => Promise.resolve(undefined)));
+  mountExpired(rest, {
+    store: log.store,
+    connectors: () => connectors().map(({ name }) => name),
+  });
   mountDeadLetters(rest, {
     store: log.store,
     deadLetters: deps.deadLetters ??
@@ -131,6 +145,10 @@ export function createApp(deps: AppDeps): App {
     clock,
     connectors: () => connectors().map(({ name }) => name),
     maxBody: limits.maxBody,
+  });
+  mountSwitches(rest, {
+    store: log.store,
+    switcher: deps.switcher ?? (() => Promise.resolve("unknown")),
   });
   mountConnectorTest(
     rest,

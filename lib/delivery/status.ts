@@ -5,6 +5,7 @@ import type { Place, PlaceState } from "../log/cursor.ts";
 import { type Holder, readHolders } from "../log/holders.ts";
 import type { EventLog } from "../log/log.ts";
 import { newPlace, readBooks } from "../log/places.ts";
+import { type Loss, lossOf } from "./risk.ts";
 
 /** A connector of the configuration, as its own process knows it. */
 export interface ReportedConnector {
@@ -58,6 +59,10 @@ export interface ConnectorReport {
   /** Of the books: 0, or there is a bug. */
   readonly difference: number;
   readonly oldest_waiting: string | null;
+  /** When the oldest event that waits expires. */
+  readonly loses_at: string | null;
+  /** That is soon. */
+  readonly at_risk: boolean;
   readonly last_success: string | null;
   readonly last_error:
     | {
@@ -77,11 +82,14 @@ export async function statusReport(parts: {
   readonly connectors: readonly ReportedConnector[];
   /** Milliseconds. */
   readonly keep: number;
+  /** What waits longer expires; 0: never. Milliseconds. */
+  readonly expire: number;
   readonly version: string;
   /** Milliseconds since this process began. */
   readonly uptime: number;
 }): Promise<StatusReport> {
-  const { log, connectors, keep, version, uptime } = parts;
+  const { log, connectors, keep, expire, version, uptime } = parts;
+  const { clock } = log.options;
   const records = await readBooks(log);
   const holders = await readHolders(log);
   const stats = await log.stats();
@@ -102,19 +110,21 @@ export async function statusReport(parts: {
       const { name, isFed } = connector;
       const place = isFed ? records.places.get(name) : NOTHING;
       if (place === undefined) return [];
-      const row = report(connector, place, {
-        books: booksOf(
-          place,
-          isFed ? records.heads : {},
-          records.deltas.get(name),
-        ),
-        holder: holders.get(name),
-      });
+      const books = booksOf(
+        place,
+        isFed ? records.heads : {},
+        records.deltas.get(name),
+      );
       // Only its holder knows without looking.
-      return row.waiting === 0 || row.oldest_waiting !== null ? [row] : [{
-        ...row,
-        oldest_waiting: rfc3339(await log.receivedAt(place) ?? null),
-      }];
+      const oldest = books.waiting === 0
+        ? null
+        : connector.oldestWaiting ?? await log.receivedAt(place) ?? null;
+      return [report(connector, place, {
+        books,
+        holder: holders.get(name),
+        oldest,
+        loss: lossOf(oldest, expire, clock.now()),
+      })];
     }))).flat(),
   };
 }
@@ -123,15 +133,17 @@ export async function statusReport(parts: {
 const NOTHING = newPlace("newest", new Map(), { lanes: {} });
 
 function report(
-  { name, type, oldestWaiting, isDisabled, warning }: ReportedConnector,
+  { name, type, isDisabled, warning }: ReportedConnector,
   place: Place,
   store: {
     readonly books: ConnectorBooks;
     readonly holder: Holder | undefined;
+    /** When the oldest event that waits was accepted. */
+    readonly oldest: number | null;
+    readonly loss: Loss;
   },
 ): ConnectorReport {
   const { waitingBytes, ...books } = store.books;
-  const { waiting } = books;
   const error = place.lastError;
   return {
     name,
@@ -141,7 +153,9 @@ function report(
     holder: isDisabled ? null : store.holder?.instance ?? null,
     ...books,
     waiting_bytes: waitingBytes,
-    oldest_waiting: waiting === 0 ? null : rfc3339(oldestWaiting),
+    oldest_waiting: rfc3339(store.oldest),
+    loses_at: rfc3339(store.loss.losesAt),
+    at_risk: store.loss.isAtRisk,
     last_success: rfc3339(place.lastSuccess),
     last_error: error === null ? null : {
       reason: error.reason,

@@ -4,7 +4,7 @@ import { equal } from "node:assert/strict";
 import { metricsText } from "../../lib/delivery/metrics.ts";
 import { statusReport } from "../../lib/delivery/status.ts";
 import { Acks } from "../../lib/log/acks.ts";
-import { BooksExpiry } from "../../lib/log/expiry.ts";
+import { History } from "../../lib/log/history.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { hashToken } from "../../lib/tokens.ts";
 import { type App, createApp } from "../../routes/app.ts";
@@ -48,6 +48,7 @@ export class AdminRig {
           warning: null,
         })),
         keep: 0,
+        expire: 0,
         version: "1.2.3",
         uptime: 0,
       });
@@ -55,7 +56,7 @@ export class AdminRig {
       log,
       acks: new Acks(log, {
         connectors: () => [],
-        expiry: new BooksExpiry(log, 0),
+        expiry: new History(log),
       }),
       tokens: [],
       adminHash: hashToken("hca_admin"),
