@@ -42,6 +42,10 @@ export interface CliContext {
   readonly readFile: (path: string) => string;
   /** What connectors get from outside, as in the relay. */
   readonly sinkEnvironment: (relay: RelaySettings) => SinkEnvironment;
+  /** How relays are asked; absent: the platform's own. */
+  readonly fetch?: typeof fetch;
+  /** What is piped in; absent: the process's own. */
+  readonly stdin?: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** One line of the result, to stdout. */
   readonly out: (line: string) => void;
   /** One line for the person, to stderr: progress, hints, faults. */

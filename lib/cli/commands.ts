@@ -7,7 +7,20 @@ import {
   configShow,
   configValidate,
 } from "./config_commands.ts";
-import { connectorsList, connectorsTest } from "./connector_commands.ts";
+import {
+  connectorsBooks,
+  connectorsList,
+  connectorsTest,
+} from "./connector_commands.ts";
+import {
+  deadDiscard,
+  deadExport,
+  deadGroups,
+  deadImport,
+  deadList,
+  deadShow,
+} from "./dead_commands.ts";
+import { logVerify } from "./log_commands.ts";
 
 const version: Command = {
   name: "version",
@@ -39,6 +52,14 @@ export const COMMANDS: readonly Command[] = [
   configSchema,
   connectorsList,
   connectorsTest,
+  connectorsBooks,
+  deadList,
+  deadShow,
+  deadGroups,
+  deadDiscard,
+  deadExport,
+  deadImport,
+  logVerify,
   version,
   help,
 ];

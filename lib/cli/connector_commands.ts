@@ -12,7 +12,9 @@ import {
   type Command,
   EXIT,
   type ExitCode,
+  RELAY_FLAGS,
 } from "./command.ts";
+import { askJson } from "./relay_client.ts";
 import { table } from "./table.ts";
 
 /** Letters of a line of the diagnosis. */
@@ -92,6 +94,34 @@ export const connectorsTest: Command = {
     if (isJson) out(JSON.stringify(report));
     else for (const line of diagnosisLines(report)) out(line);
     return codeOf(report);
+  },
+};
+
+/** `connectors books` */
+export const connectorsBooks: Command = {
+  name: "connectors books",
+  arguments: "NAME",
+  count: [1, 1],
+  help:
+    "Print a connector's books as a running relay has them. Exit 6 when they do not balance.",
+  flags: RELAY_FLAGS,
+  async run(call, context) {
+    const [name = ""] = call.arguments;
+    const { text, json } = await askJson(call, context, {
+      path: `/connectors/${encodeURIComponent(name)}/books`,
+    });
+    if (call.has("json")) context.out(text);
+    else {
+      const rows = Object.entries(json).filter(([key]) => key !== "connector")
+        .map(([key, value]) => [key, Number(value).toLocaleString("en-US")]);
+      const width = Math.max(...rows.map(([, count = ""]) => count.length));
+      for (
+        const line of table(
+          rows.map(([key = "", count = ""]) => [key, count.padStart(width)]),
+        )
+      ) context.out(line);
+    }
+    return json["difference"] === 0 ? EXIT.done : EXIT.partly;
   },
 };
 

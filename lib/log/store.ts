@@ -159,6 +159,29 @@ export async function openStore(
   }
 }
 
+/**
+ * The same for a store that is there already; undefined: there is no file, and none is made, or it is one in memory.
+ * @throws {StoreError}
+ */
+export async function openExisting(
+  location: string | undefined,
+  options: StoreOptions,
+): Promise<Store | undefined> {
+  if (location === ":memory:") return undefined;
+  if (location !== undefined && !/^https?:\/\//i.test(location)) {
+    try {
+      await Deno.stat(resolve(location));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw new StoreError(
+        `The KV file ${resolve(location)} cannot be read: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+  return await openStore(location, options);
+}
+
 async function openFile(
   location: string,
   openKv: (path?: string) => Promise<Kv>,
