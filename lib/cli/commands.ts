@@ -21,6 +21,11 @@ import {
   deadShow,
 } from "./dead_commands.ts";
 import { logVerify } from "./log_commands.ts";
+import {
+  connectorsDisable,
+  connectorsEnable,
+  connectorsProbe,
+} from "./switch_commands.ts";
 
 const version: Command = {
   name: "version",
@@ -52,6 +57,9 @@ export const COMMANDS: readonly Command[] = [
   configSchema,
   connectorsList,
   connectorsTest,
+  connectorsEnable,
+  connectorsDisable,
+  connectorsProbe,
   connectorsBooks,
   deadList,
   deadShow,
