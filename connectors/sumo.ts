@@ -20,8 +20,8 @@ import type { HttpReply } from "../lib/delivery/http_exchange.ts";
 import { classifyStatus } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import type { EventView } from "../lib/event.ts";
-import { trimEvent, trimText } from "../lib/ocsf/trim.ts";
-import { eventTextLine, template } from "../lib/template.ts";
+import { trimEvent } from "../lib/ocsf/trim.ts";
+import { eventLine, template } from "../lib/template.ts";
 
 // Limits ----------------------------------------------------------------------------------------------------------
 
@@ -101,15 +101,15 @@ export type SumoSettings = z.infer<typeof settings>;
 
 // Wire format -----------------------------------------------------------------------------------------------------
 
-const line = template`${eventTextLine}`;
+// The content type says JSON, so a line of text is a JSON string.
+const line = template`${eventLine}`;
 
 /** A message that would be cut goes shorter where it can. */
 function fill(view: EventView, into: BatchBuffer): void {
   const start = into.length;
   line.fill(view, into);
   if (into.length - start <= MESSAGE_BYTES) return;
-  const trim = view.isRaw ? trimText : trimEvent;
-  const shorter = trim(into.bytes, start, into.length, MESSAGE_BYTES);
+  const shorter = trimEvent(into.bytes, start, into.length, MESSAGE_BYTES);
   if (shorter === undefined) return;
   into.length = start;
   into.literal(shorter);
