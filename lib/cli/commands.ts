@@ -20,6 +20,7 @@ import {
   deadList,
   deadShow,
 } from "./dead_commands.ts";
+import { eventShow } from "./event_command.ts";
 import { logVerify } from "./log_commands.ts";
 import {
   connectorsDisable,
@@ -61,6 +62,7 @@ export const COMMANDS: readonly Command[] = [
   connectorsDisable,
   connectorsProbe,
   connectorsBooks,
+  eventShow,
   deadList,
   deadShow,
   deadGroups,
