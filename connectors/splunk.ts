@@ -1,7 +1,8 @@
 /**
  * Splunk HTTP Event Collector: Enterprise and Cloud.
  *
- * Longer than its neighbours because a refusal may have stored a part of the batch: the answers are half of the file.
+ * Longer than its neighbours because a refusal may have stored a part of the batch, and because what was taken may have
+ * to be asked about until it is indexed.
  */
 
 import type { z } from "zod";
@@ -10,24 +11,35 @@ import {
   group,
   secret,
   text,
+  toggle,
   withDefault,
 } from "../lib/config/fields.ts";
 import type {
   ConnectorContext,
   ConnectorType,
   Outcome,
+  Sink,
   TestHints,
+  TestStep,
   TypeLimits,
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
-import type { HttpReply } from "../lib/delivery/http_exchange.ts";
+import type { HttpExchange, HttpReply } from "../lib/delivery/http_exchange.ts";
 import {
   classifyStatus,
   held,
   retryAfter,
+  withoutSecrets,
   words,
 } from "../lib/delivery/http_sink.ts";
-import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
+import {
+  type HeaderList,
+  limitsOf,
+  openPostSink,
+} from "../lib/delivery/post_sink.ts";
+import { TransportError } from "../lib/delivery/transport_error.ts";
+import type { EventRun } from "../lib/event.ts";
+import { asObject, parsed } from "../lib/json/objects.ts";
 import { scanBody } from "../lib/json/scanner.ts";
 import {
   FIELDS_KIND_SHIFT,
@@ -42,6 +54,7 @@ import {
   WHOLE,
 } from "../lib/json/spans.ts";
 import { stringValue } from "../lib/json/strings.ts";
+import { redactor } from "../lib/secrets.ts";
 import { event, fields, optional, seconds, template } from "../lib/template.ts";
 
 // Limits ----------------------------------------------------------------------------------------------------------
@@ -59,6 +72,9 @@ const LIMITS: TypeLimits = {
 
 /** Splunk Cloud answers code 6 with number 0, not 413, to bodies above 5.2 to 6.0 MB (measured by ross/logit, 10.5). */
 const CLOUD_BODY_BYTES = 5_000_000;
+
+/** How often an ack is asked for, and how long (destinations §1.3, Vector's habit), in milliseconds. */
+const ACK_POLL_MS = 10_000, ACK_WAIT_MS = 300_000;
 
 /** How long to send at half the rate after "approaching capacity", in milliseconds. */
 const SLOW_DOWN_MS = 30_000;
@@ -106,6 +122,14 @@ const settings = group({
     }),
     "arbitex:audit",
   ),
+  ack: withDefault(
+    toggle({
+      title: "Indexer acknowledgment",
+      help:
+        "Count a batch as delivered only once Splunk says that it is indexed: asked every 10 s, sent again after 300 s. The token must have it enabled.",
+    }),
+    "false",
+  ),
 });
 
 /** Checked settings of a Splunk connector. */
@@ -143,22 +167,20 @@ function collectorUrl(given: URL): URL {
 interface Answer {
   readonly code: number | undefined;
   readonly number: number | undefined;
+  readonly ackId: number | undefined;
 }
 
 function readAnswer(reply: HttpReply): Answer {
-  let json: unknown;
-  try {
-    json = JSON.parse(reply.text());
-  } catch {
-    // A web page or nothing: something in between answered.
-  }
+  const json = asObject(parsed(reply.text()));
   const member = (name: string) => {
-    const value = typeof json === "object" && json !== null
-      ? Object.getOwnPropertyDescriptor(json, name)?.value
-      : undefined;
+    const value = json[name];
     return Number.isSafeInteger(value) ? Number(value) : undefined;
   };
-  return { code: member("code"), number: member("invalid-event-number") };
+  return {
+    code: member("code"),
+    number: member("invalid-event-number"),
+    ackId: member("ackId") ?? member("ackID"),
+  };
 }
 
 /** Status and the collector's own words. */
@@ -343,6 +365,143 @@ const HINTS: TestHints = {
   },
 };
 
+// Acknowledgment --------------------------------------------------------------------------------------------------
+
+/**
+ * A sink whose attempt ends when Splunk says that the batch is indexed. Ids count per channel, so the channel is the
+ * sink's own for its life, and a balancer's cookies are kept: the id is known to one indexer alone.
+ */
+class AckSink implements Sink {
+  readonly limits: Sink["limits"];
+  readonly #post: Sink;
+  readonly #exchange: HttpExchange;
+  readonly #context: ConnectorContext;
+  readonly #redact: (text: string) => string;
+  readonly #headers: () => HeaderList;
+  /** Of the last answer. */
+  readonly #taken: () => { readonly ackId: number | undefined };
+  #isOff = false;
+
+  constructor(
+    post: Sink,
+    { url, headers, taken, token, context }: {
+      readonly url: URL;
+      readonly headers: () => HeaderList;
+      readonly taken: () => { readonly ackId: number | undefined };
+      readonly token: string;
+      readonly context: ConnectorContext;
+    },
+  ) {
+    this.#post = post;
+    this.limits = post.limits;
+    this.#headers = headers;
+    this.#taken = taken;
+    this.#context = context;
+    this.#redact = redactor([token]);
+    this.#exchange = context.http(url);
+  }
+
+  encode(events: EventRun, into: BatchBuffer): void {
+    this.#post.encode(events, into);
+  }
+
+  async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
+    const outcome = await this.#post.deliver(batch, signal);
+    if (outcome.kind !== "delivered" || this.#isOff) return outcome;
+    const { ackId } = this.#taken();
+    if (ackId === undefined) return { ...outcome, warning: NO_ACKS };
+    return await this.#await(ackId, outcome, signal);
+  }
+
+  /** A test event is no batch: that it was taken is enough. */
+  probe(signal: AbortSignal): Promise<Outcome> {
+    return this.#post.probe(signal);
+  }
+
+  test(signal: AbortSignal): AsyncIterable<TestStep> {
+    return this.#post.test(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#exchange[Symbol.asyncDispose]();
+    await this.#post[Symbol.asyncDispose]();
+  }
+
+  /** Asks until it is true. What is never said to be indexed goes again; it may be there twice then. */
+  async #await(
+    ackId: number,
+    taken: Outcome,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { clock } = this.#context;
+    const end = clock.monotonic() + ACK_WAIT_MS;
+    let said = "false";
+    while (clock.monotonic() < end) {
+      await clock.sleep(ACK_POLL_MS, signal);
+      const answer = await this.#ask(ackId, signal);
+      if (answer === "indexed") return taken;
+      if (answer === "off") {
+        this.#isOff = true;
+        return { ...taken, kind: "delivered", warning: NO_ACKS };
+      }
+      said = answer;
+    }
+    return {
+      kind: "retry",
+      reason: "timeout",
+      message: `Splunk took the batch and did not say within ${
+        ACK_WAIT_MS / 1000
+      } s that it is indexed (last answer: ${said}); it goes again and may be there twice.`,
+    };
+  }
+
+  /** One question. Its own failures are no verdict on the batch: it is asked again. */
+  async #ask(ackId: number, signal: AbortSignal): Promise<string> {
+    const body = new TextEncoder().encode(`{"acks":[${ackId}]}`);
+    try {
+      const reply = withoutSecrets(
+        await this.#exchange.send(
+          { method: "POST", headers: this.#headers(), body },
+          signal,
+        ),
+        this.#redact,
+      );
+      if (reply.status === 400 && readAnswer(reply).code === ACK_DISABLED) {
+        return "off";
+      }
+      const { acks } = asObject(parsed(reply.text()));
+      return asObject(acks)[ackId] === true ? "indexed" : said(reply);
+    } catch (error) {
+      if (error instanceof TransportError) return error.message;
+      throw error;
+    }
+  }
+}
+
+const ACK_DISABLED = 14;
+const NO_ACKS =
+  "Splunk acknowledges nothing for this token: enable indexer acknowledgment there, or turn SPLUNK_HEC_ACK off. Delivered means taken.";
+
+function ackUrl(collector: URL, channel: string): URL {
+  const url = new URL(collector);
+  url.pathname = `${
+    url.pathname.slice(0, url.pathname.indexOf(COLLECTOR))
+  }${COLLECTOR}/ack`;
+  url.search = `?channel=${channel}`;
+  return url;
+}
+
+/** `name=value` of each cookie that was set last. */
+function keepCookies(reply: HttpReply, jar: Map<string, string>): void {
+  for (const line of reply.headers.getSetCookie()) {
+    const [, name, value] = /^\s*([^=;\s]+)=([^;]*)/.exec(line) ?? [];
+    if (name === undefined || value === undefined) continue;
+    if (jar.size < MOST_COOKIES || jar.has(name)) jar.set(name, value.trim());
+  }
+}
+
+const MOST_COOKIES = 16;
+
 // Type ------------------------------------------------------------------------------------------------------------
 
 /** Splunk HEC. */
@@ -356,15 +515,26 @@ export const splunk: ConnectorType<SplunkSettings> = {
   hints: HINTS,
   open(settings: SplunkSettings, context: ConnectorContext) {
     const body = envelope(settings, context.hostname);
-    return openPostSink({
-      url: collectorUrl(settings.url),
-      limits: limitsOf(LIMITS, context.common),
-      headers: [
-        ["Authorization", `Splunk ${settings.token}`],
-        ["Content-Type", "application/json"],
-        ["X-Splunk-Request-Channel", context.uuid()],
+    const url = collectorUrl(settings.url);
+    const channel = context.uuid();
+    const cookies = new Map<string, string>();
+    let last: Answer | undefined;
+    const headers = (): HeaderList => [
+      ["Authorization", `Splunk ${settings.token}`],
+      ["Content-Type", "application/json"],
+      ["X-Splunk-Request-Channel", channel],
+      ...cookies.size === 0 ? [] : [
+        [
+          "Cookie",
+          [...cookies].map(([name, value]) => `${name}=${value}`).join("; "),
+        ] as const,
       ],
-      secrets: [settings.token],
+    ];
+    const post = openPostSink({
+      url,
+      limits: limitsOf(LIMITS, context.common),
+      headers,
+      secrets: () => [settings.token, ...cookies.values()],
       gzip: context.common.gzip ?? true,
       fill(view, into) {
         // The HEC intake leaves the kind of `fields` set on a whole envelope that came without an event.
@@ -372,9 +542,23 @@ export const splunk: ConnectorType<SplunkSettings> = {
           (view.flags >> FIELDS_KIND_SHIFT & KIND_MASK) === OBJECT;
         (isMetric ? asItCame : body).fill(view, into);
       },
-      judge: (reply, batch) =>
-        judge(reply, batch, settings.index, context.clock.now()),
+      judge(reply, batch) {
+        if (settings.ack) {
+          last = readAnswer(reply);
+          keepCookies(reply, cookies);
+        }
+        return judge(reply, batch, settings.index, context.clock.now());
+      },
       isNoData: (reply) => reply.status === 400 && readAnswer(reply).code === 5,
     }, context);
+    return settings.ack
+      ? new AckSink(post, {
+        url: ackUrl(url, channel),
+        headers,
+        taken: () => ({ ackId: last?.ackId }),
+        token: settings.token,
+        context,
+      })
+      : post;
   },
 };

@@ -3,7 +3,12 @@ import { gunzipSync } from "node:zlib";
 import { splunk } from "../../connectors/splunk.ts";
 import type { Outcome } from "../../lib/connector.ts";
 import type { EventRun } from "../../lib/event.ts";
-import { always, ScriptedServer } from "../support/scripted_server.ts";
+import { ManualClock } from "../support/manual_clock.ts";
+import {
+  always,
+  type ScriptedConnection,
+  ScriptedServer,
+} from "../support/scripted_server.ts";
 import {
   answer,
   bodyText,
@@ -365,6 +370,125 @@ Deno.test("splunk: positions count written events, outcomes name places of the r
     rejections: [[2, "rejected"]],
     pending: [3],
   });
+});
+
+const CHANNEL = "00000000-0000-4000-8000-000000000000";
+
+/** A collector that takes everything as id 4 and answers questions about it with these, then hangs up. */
+function acking(answers: readonly string[]) {
+  let asked = 0;
+  return async (connection: ScriptedConnection) => {
+    for (;;) {
+      const { head } = await connection.request();
+      if (!head.includes("/services/collector/ack")) {
+        await connection.write(
+          answer(200, { text: "Success", code: 0, ackId: 4 }, {
+            "set-cookie": "AWSELB=abc; Path=/",
+          }),
+        );
+        continue;
+      }
+      await connection.write(answers[asked++] ?? answers.at(-1) ?? "");
+    }
+  };
+}
+
+/** One delivery with acks on, the clock moved on by 10 s whenever it waits. */
+async function acked(answers: readonly string[]) {
+  const clock = new ManualClock();
+  await using server = new ScriptedServer(acking(answers));
+  await using sink = openSink(splunk, {
+    ...ENV,
+    SPLUNK_HEC_URL: `http://127.0.0.1:${server.port}`,
+    SPLUNK_HEC_ACK: "on",
+  }, clock);
+  const batch = encoded(sink, numbered(5));
+  let isOver = false;
+  const delivered = sink.deliver(batch, AbortSignal.timeout(20_000))
+    .finally(() => {
+      isOver = true;
+    });
+  let waited = 0;
+  for (;;) {
+    await Promise.race([clock.untilSleeping(), delivered]);
+    if (isOver) break;
+    clock.advance(10_000);
+    waited += 10;
+  }
+  return { outcome: await delivered, server, waited };
+}
+
+const NOT_YET = answer(200, { acks: { "4": false } });
+const INDEXED = answer(200, { acks: { "4": true } });
+
+Deno.test("T11 splunk acks: delivered once the id is true, asked every 10 s on the batch's channel, with its cookie", async () => {
+  const { outcome, server, waited } = await acked([NOT_YET, NOT_YET, INDEXED]);
+  assert.deepEqual(outcome, { kind: "delivered" });
+  assert.equal(waited, 30);
+  const [event, ...questions] = server.requests;
+  assert.equal(questions.length, 3);
+  assert.match(
+    event?.head ?? "",
+    new RegExp(`^x-splunk-request-channel: ${CHANNEL}\r?$`, "im"),
+  );
+  for (const { head, body } of questions) {
+    assert.match(
+      head,
+      new RegExp(`^POST /services/collector/ack\\?channel=${CHANNEL} HTTP`),
+    );
+    assert.match(head, /^authorization: Splunk 11111111-/im);
+    assert.match(head, /^cookie: AWSELB=abc\r?$/im);
+    assert.equal(new TextDecoder().decode(body), '{"acks":[4]}');
+  }
+});
+
+Deno.test("T12 splunk acks: never true within 300 s is a retry on the same channel", async () => {
+  const busy = answer(503, { text: "Server is busy", code: 9 });
+  for (const answers of [[NOT_YET], [busy], ["garbage\r\n\r\n"]]) {
+    const { outcome, server, waited } = await acked(answers);
+    assert.ok(outcome.kind === "retry");
+    assert.equal(outcome.reason, "timeout");
+    assert.match(outcome.message, /300 s.* may be there twice/);
+    assert.equal(outcome.pending, undefined, "all of it goes again");
+    assert.equal(waited, 300);
+    for (const { head } of server.requests) assert.ok(head.includes(CHANNEL));
+  }
+});
+
+Deno.test("splunk acks: a token without them turns asking off, with a warning", async () => {
+  const { outcome, waited } = await acked([refusal(14)]);
+  assert.ok(outcome.kind === "delivered");
+  assert.match(outcome.warning ?? "", /enable indexer acknowledgment/);
+  assert.equal(waited, 10);
+  await using server = new ScriptedServer(
+    always(answer(200, { text: "Success", code: 0 })),
+  );
+  await using sink = openSink(splunk, {
+    ...ENV,
+    SPLUNK_HEC_URL: `http://127.0.0.1:${server.port}`,
+    SPLUNK_HEC_ACK: "on",
+  }, new ManualClock());
+  const plain = await sink.deliver(
+    encoded(sink, numbered(1)),
+    AbortSignal.timeout(20_000),
+  );
+  assert.ok(plain.kind === "delivered" && plain.warning !== undefined);
+  assert.equal(server.requests.length, 1);
+});
+
+Deno.test("splunk acks: an abort ends the wait", async () => {
+  const clock = new ManualClock(), stop = new AbortController();
+  await using server = new ScriptedServer(acking([NOT_YET]));
+  await using sink = openSink(splunk, {
+    ...ENV,
+    SPLUNK_HEC_URL: `http://127.0.0.1:${server.port}`,
+    SPLUNK_HEC_ACK: "on",
+  }, clock);
+  const delivered = sink.deliver(encoded(sink, numbered(1)), stop.signal);
+  await clock.untilSleeping();
+  const reason = new Error("stop");
+  stop.abort(reason);
+  await assert.rejects(delivered, reason);
 });
 
 needsTestData("splunk: golden request of the seed", async (directory) => {
