@@ -280,7 +280,12 @@ function wholeAnswer(
     NO_WORDS;
   const message = said(reply.status, problem);
   if (problem.type === "cluster_block_exception") {
-    return { ...blocked(message), kind: "retry" };
+    const after = outcome.kind === "retry" ? outcome.after : undefined;
+    return {
+      ...blocked(message),
+      kind: "retry",
+      ...after !== undefined && { after },
+    };
   }
   if (isPipelineMissing(problem.reason)) return noPipeline(message, pipeline);
   if (outcome.kind !== "held") return outcome;

@@ -242,6 +242,13 @@ Deno.test("elastic: native events keep their members on one line, what is no obj
       `${stamp}"message":12}`,
     ],
   );
+  // Splunk's face takes no empty event; it may come by CrowdStrike's.
+  for (const empty of ["{}", "{ \t}", "{\r\n }"]) {
+    const [line] = await lines(hecRun(`{"event":${empty}}`, "ngsiem"));
+    assert.deepEqual(JSON.parse(line ?? ""), {
+      "@timestamp": "2026-03-13T00:00:00.123Z",
+    });
+  }
   const [raw] = await lines(rawRun(Uint8Array.of(0x61, 0x22, 0xff)));
   assert.deepEqual(JSON.parse(raw ?? "").message, 'a"\ufffd');
 });
@@ -460,6 +467,11 @@ Deno.test("T30 elastic: a blocked cluster is weather whose words speak of the di
       assert.match(outcome.message, /disk is full/);
     }
   }
+  const { outcome } = await attempt(
+    answer(429, { error: block, status: 429 }, { "retry-after": "7" }),
+  );
+  assert.ok(outcome.kind === "retry");
+  assert.equal(outcome.after, 7_000);
 });
 
 Deno.test("T31 elastic: cut after the body was sent, then there already: no duplicate, no dead letter", async () => {
