@@ -3,12 +3,10 @@
 import type { Context, Hono } from "hono";
 import type { Clock } from "../../lib/clock.ts";
 import { recordLine } from "../../lib/delivery/dead_letter_file.ts";
-import { linesOf, readRecord } from "../../lib/delivery/dead_letter_import.ts";
 import { METADATA } from "../../lib/json/spans.ts";
 import { jsonStringBytes } from "../../lib/json/strings.ts";
 import { KEPT_MS } from "../../lib/log/dead_ends.ts";
 import type { DeadEntry, DeadMark } from "../../lib/log/dead_index.ts";
-import type { ForeignLetter, Imported } from "../../lib/log/dead_import.ts";
 import type { DeadLetters } from "../../lib/log/dead_kept.ts";
 import { type DeadRecord, previewOf } from "../../lib/log/dead_record.ts";
 import type { Store } from "../../lib/log/store.ts";
@@ -23,6 +21,7 @@ import {
   nameOf,
   onlyMembers,
 } from "./dead_filter.ts";
+import { importLines } from "./dead_import.ts";
 import { idempotent } from "./idempotency.ts";
 import {
   type FieldError,
@@ -37,8 +36,6 @@ const BASE = "/api/v1/dead-letters";
 const NDJSON = "application/x-ndjson";
 /** Bytes of an export that are handed on together. */
 const CHUNK_BYTES = 64 * 1024;
-/** Letters of one connector that are taken in together. */
-const IMPORT_BATCH = 200;
 
 export interface DeadLetterDeps {
   readonly store: Store;
@@ -191,23 +188,37 @@ function exportAll(
   onlyKnown(query, FILTER_NAMES, errors);
   const filter = filterOf(query, "?", errors);
   if (errors.length > 0) return invalidFields(c, errors);
-  const records = deadLetters.records(filter);
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      let bytes = 0;
-      while (bytes < CHUNK_BYTES) {
-        const next = await records.next();
-        if (next.done === true) return controller.close();
-        const line = recordLine(next.value);
-        bytes += line.length;
-        controller.enqueue(line);
-      }
-    },
-    async cancel() {
-      await records.return(undefined);
-    },
-  }, { highWaterMark: 0 });
+  const body = ReadableStream.from(chunksOf(deadLetters.records(filter)));
   return c.body(body, 200, { "Content-Type": NDJSON });
+}
+
+async function* chunksOf(
+  records: AsyncIterable<DeadRecord>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let lines: Uint8Array<ArrayBuffer>[] = [], bytes = 0;
+  for await (const record of records) {
+    const line = recordLine(record);
+    lines.push(line);
+    bytes += line.length;
+    if (bytes < CHUNK_BYTES) continue;
+    yield concat(lines, bytes);
+    lines = [];
+    bytes = 0;
+  }
+  yield concat(lines, bytes);
+}
+
+function concat(
+  pieces: readonly Uint8Array[],
+  length: number,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 async function groups(
@@ -267,60 +278,6 @@ async function discard(
     {},
     { expected: expect, found: done.found },
   );
-}
-
-async function importLines(
-  c: Context<AppVariables>,
-  { deadLetters, clock, connectors }: DeadLetterDeps,
-  bytes: Uint8Array,
-): Promise<Response> {
-  const known = new Set(connectors());
-  const errors: { readonly line: number; readonly detail: string }[] = [];
-  let imported = 0, skipped = 0;
-  let batch: ForeignLetter[] = [];
-  const flush = async () => {
-    const [first] = batch;
-    if (first === undefined) return;
-    const outcomes: Imported[] = await deadLetters.import(
-      first.connector,
-      batch,
-      clock.now(),
-    );
-    batch = [];
-    const taken = outcomes.filter(({ outcome }) => outcome === "imported");
-    imported += taken.length;
-    skipped += outcomes.length - taken.length;
-  };
-  for (const { number, bytes: line } of linesOf(bytes)) {
-    const read = readRecord(line, known);
-    if ("fault" in read) {
-      errors.push({ line: number, detail: read.fault });
-      continue;
-    }
-    const { letter } = read;
-    const isOther = batch[0] !== undefined &&
-      batch[0].connector !== letter.connector;
-    if (isOther || batch.length >= IMPORT_BATCH) await flush();
-    batch.push(letter);
-  }
-  await flush();
-  if (imported + skipped === 0 && errors.length > 0) {
-    return problem(
-      c,
-      "invalid-fields",
-      "No line is a dead letter that can be kept here.",
-      {},
-      {
-        errors: errors.map((error) => ({
-          pointer: `line ${error.line}`,
-          code: "record",
-          ...error,
-        })),
-      },
-    );
-  }
-  c.header("Cache-Control", "no-store");
-  return c.json({ imported, skipped, errors });
 }
 
 function rfc3339(at: number): string {

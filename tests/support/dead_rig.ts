@@ -7,7 +7,11 @@ import {
   type Holding,
 } from "../../lib/log/cursor.ts";
 import { booksOf, type ConnectorBooks } from "../../lib/log/books.ts";
+import { EventRun } from "../../lib/event.ts";
 import { DeadLetters } from "../../lib/log/dead_kept.ts";
+import { positionOf } from "../../lib/log/dead_letters.ts";
+import { NO_ANSWER } from "../../lib/log/decision.ts";
+import { History } from "../../lib/log/history.ts";
 import { takeLease } from "../../lib/log/lease.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import { readBooks } from "../../lib/log/places.ts";
@@ -31,9 +35,15 @@ export class DeadRig {
   constructor(log: EventLog, clock: ManualClock) {
     this.log = log;
     this.clock = clock;
+    const history = new History(log);
     this.dead = new DeadLetters({
       store: log.store,
       end: () => log.end(),
+      isDelivered: async (name, id) => {
+        const at = positionOf(id);
+        const outcome = at && await history.outcomeOf(name, at);
+        return outcome?.decision.kind === "delivered";
+      },
     });
   }
 
@@ -91,15 +101,34 @@ export class DeadRig {
     const dead = places.filter((index) => dying.at?.includes(index) ?? true);
     const next = advance(place, [segment], segment.count);
     const { books } = next;
+    const run = new EventRun();
+    for (const index of places) run.push(segment, index);
+    const ranges = places.map((index, at) => ({
+      at,
+      count: 1,
+      decision: dead.includes(index) ? { kind: "dead" as const } : {
+        kind: "delivered" as const,
+        attempts: 1,
+        answer: NO_ANSWER,
+      },
+    }));
     ok(
-      await holding.settle({
-        ...next,
-        books: {
-          ...books,
-          dead: books.dead + dead.length,
-          delivered: books.delivered + places.length - dead.length,
+      await holding.settle(
+        {
+          ...next,
+          books: {
+            ...books,
+            dead: books.dead + dead.length,
+            delivered: books.delivered + places.length - dead.length,
+          },
         },
-      }, dead.map((index) => this.letter(segment, index, dying))),
+        dead.map((index) => this.letter(segment, index, dying)),
+        {
+          at: this.clock.now(),
+          run,
+          ranges,
+        },
+      ),
     );
   }
 

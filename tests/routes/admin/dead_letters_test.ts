@@ -149,6 +149,17 @@ Deno.test("POST dead-letters/import: what a replay delivered is not taken in aga
     deepEqual(json, { imported: 0, skipped: 1, errors: [] });
   }
   equal(await books(admin, "a"), "1: 1 delivered, 0 dead, 0 discarded");
+  // Nor what was delivered at once, but what was not.
+  const [had = "", other = ""] = await rig.append(["1", "2"]);
+  await rig.settle("a", { at: [1] });
+  await rig.dead.discard({ filter: {} }, 1, rig.clock.now());
+  const lines = [had, other].map((id) =>
+    JSON.stringify({ ...JSON.parse(text), id })
+  );
+  const { json } = await admin.post(`${DEAD}/import`, lines.join("\n"));
+  deepEqual(json, { imported: 1, skipped: 1, errors: [] });
+  const { json: { items } } = await admin.get(DEAD);
+  deepEqual(items.map(({ id }: { id: string }) => id), [`${other}@a`]);
 });
 
 Deno.test("POST dead-letters/import: an event that waits is left to its connector, another relay's id gets a name of ours", async () => {
