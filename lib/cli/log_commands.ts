@@ -66,8 +66,9 @@ async function verifyHere(
     if (!(cause instanceof StoreError)) throw cause;
     throw new CliFault(
       EXIT.fault,
-      cause.message,
-      "A running relay verifies its own log: --url http://127.0.0.1:8080.",
+      /in use by another process/.test(cause.message)
+        ? `a relay runs on the log at ${loaded.relay.kv}: ask it with --url, such as --url http://127.0.0.1:${loaded.relay.port}.`
+        : cause.message,
     );
   }
 }

@@ -173,10 +173,11 @@ function shown(record: DeadRecord): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The HTTP status that an error names; null: the protocol has none. */
+/** The HTTP status that an error begins with, or names as one; null: the protocol has none. */
 function statusIn(error: string): number | null {
-  const found = /\bHTTP ([1-5]\d\d)\b/.exec(error)?.[1];
-  return found === undefined ? null : Number(found);
+  const found = /^([1-5]\d\d)(?:[:, ]|$)|\bHTTP ([1-5]\d\d)\b/.exec(error);
+  const status = found?.[1] ?? found?.[2];
+  return status === undefined ? null : Number(status);
 }
 
 function exportAll(

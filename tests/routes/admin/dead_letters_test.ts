@@ -69,6 +69,19 @@ Deno.test("GET dead-letters/{id} shows the event last, byte for byte, whatever s
     const encoded = await admin.get(`${DEAD}/${id}%40a`);
     equal(encoded.text, text);
   }
+  for (
+    const [error, status] of [
+      ['400: {"code":6}', 400],
+      ["413", 413],
+      ["2026 things", null],
+      ["4000: no", null],
+      ["cut", null],
+    ] as const
+  ) {
+    const [id = ""] = await rig.kill("a", ["1"], { error });
+    const { json: { answer } } = await admin.get(`${DEAD}/${id}@a`);
+    deepEqual(answer, { status, message: error });
+  }
   for (const id of ["x", "x@a", "@a", `${"0".repeat(20)}-0@a`, "%00@a", "@"]) {
     const { status, json } = await admin.get(`${DEAD}/${id}`);
     equal(status, 404);
