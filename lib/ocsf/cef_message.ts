@@ -303,7 +303,9 @@ function listed(json: Uint8Array): string {
   return values.map((value: unknown) => {
     if (typeof value !== "object") return String(value);
     if (value === null) return "";
-    const named = new Map(Object.entries(value));
-    return String(named.get("uid") ?? named.get("name") ?? "");
+    const named = new Map<string, unknown>(Object.entries(value));
+    const text = named.get("uid") ?? named.get("name") ?? "";
+    // Objects have no text of their own: `String` throws at some, and at deep arrays.
+    return typeof text === "object" ? "" : String(text);
   }).filter((text) => text !== "").join(",");
 }

@@ -266,6 +266,31 @@ Deno.test("qradar: whatever texts an event holds, its values are read back", asy
   );
 });
 
+Deno.test("qradar: a list of strange things is read as far as it has texts, and stops nothing", async () => {
+  const labels = async (json: string) => {
+    const given = `{"unmapped":{"dlp_labels":${json}},${
+      E1.replace(/"unmapped".*/, '"x":1}').slice(1)
+    }`;
+    const [only] = await messages([given]);
+    return parseMessage(only ?? "").values.get("cs2");
+  };
+  assert.equal(
+    await labels(
+      '[{"uid":{"toString":1,"valueOf":1}},"a",{"name":null,"uid":7}]',
+    ),
+    "a,7",
+  );
+  assert.equal(
+    await labels('[[["b"]],{"name":["c"]},null,{"name":"d"},true]'),
+    "d,true",
+  );
+  const deep = 50_000;
+  assert.equal(
+    await labels(`[{"uid":${"[".repeat(deep)}${"]".repeat(deep)}},"e"]`),
+    "e",
+  );
+});
+
 Deno.test("qradar: settings that cannot be together are told at the start", () => {
   const fault = (env: Readonly<Record<string, string>>, pattern: RegExp) => {
     assert.throws(
