@@ -114,7 +114,7 @@ type Action = "index" | "create";
 
 // Wire format -----------------------------------------------------------------------------------------------------
 
-const CLOSE_BRACE = 0x7d;
+const CLOSE_BRACE = 0x7d, SPACE = 0x20;
 
 const stamp = template`{"@timestamp":"${isoTime}",`;
 const unstamped = template`{${eventMembers}`;
@@ -139,8 +139,10 @@ function writeDocument(
     stamp.fill(view, into);
     const { length } = into;
     members.fill(view, into);
-    // `{}` leaves no comma behind.
-    if (into.length === length) into.length--;
+    // `{}` and `{ }` leave no comma behind.
+    let at = length;
+    while (at < into.length && (into.bytes[at] as number) <= SPACE) at++;
+    if (at === into.length) into.length = length - 1;
   }
   into.byte(CLOSE_BRACE);
 }
