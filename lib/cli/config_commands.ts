@@ -4,6 +4,7 @@ import { groupMeta } from "../config/fields.ts";
 import { relaySteps } from "../config/file_sections.ts";
 import { type Configuration, readConfiguration } from "../config/load.ts";
 import { groupOf } from "../config/load_connector.ts";
+import { openSinks } from "../config/open_sinks.ts";
 import type { Scope } from "../config/scope.ts";
 import { settingsOf, type ShownSetting } from "../config/settings.ts";
 import { redactor } from "../secrets.ts";
@@ -36,6 +37,23 @@ function load(
   });
 }
 
+/** With what a start would find wrong only when it opens the connectors. */
+async function opened(
+  loaded: Configuration,
+  call: Call,
+  context: CliContext,
+): Promise<Configuration> {
+  // Certificates are stand-ins then.
+  if (!loaded.ok || call.has("no-environment")) return loaded;
+  const result = await openSinks(
+    loaded.connectors,
+    context.sinkEnvironment(loaded.relay),
+  );
+  if (!result.ok) return { ...loaded, ...result };
+  for (const sink of result.sinks) await sink[Symbol.asyncDispose]();
+  return loaded;
+}
+
 /** Tells faults and warnings; what is wrong alone stands in plain lines. */
 function tell(loaded: Configuration, { err }: CliContext): void {
   for (const fault of loaded.ok ? [] : loaded.faults) err(fault);
@@ -54,7 +72,7 @@ export const configValidate: Command = {
     "deny-warnings": { kind: "switch", help: "A warning counts as a fault." },
   },
   async run(call, context) {
-    const loaded = await load(call, context);
+    const loaded = await opened(await load(call, context), call, context);
     const isGood = loaded.ok &&
       !(call.has("deny-warnings") && loaded.warnings.length > 0);
     if (call.has("json")) {

@@ -15,6 +15,10 @@ const FILES: Readonly<Record<string, string>> = {
   "good.yaml":
     "port: 9000\nsinks:\n  soc: { type: splunk, url: 'https://x.example', token: '${env:SOC_TOKEN}' }\n",
   "bad.yaml": "prot: 9000\n",
+  "refused.yaml":
+    "sinks:\n  one: { type: qradar, syslog_host: h, proxy: 'http://p:1', syslog_protocol: udp }\n  two: { type: splunk, url: 'https://x.example', token: t, tls_client_cert: c.pem, tls_client_key: k.pem }\n",
+  "c.pem": "-----BEGIN CERTIFICATE-----\n",
+  "k.pem": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
   "odd.yaml":
     "sinks:\n  soc: { type: hec, url: 'http://far.example', token: t0ken-xyz, scope: { min_severity: low } }\n",
 };
@@ -236,6 +240,16 @@ Deno.test("config validate: exit 0 or 78, faults on stderr alone", async () => {
     (await run("config validate")).out,
     /^In order, without a connector/,
   );
+});
+
+Deno.test("config validate: what a start refuses only when it opens the connectors", async () => {
+  assert.deepEqual(await run("config validate refused.yaml"), {
+    code: EXIT.configuration,
+    out: "",
+    err:
+      "refused.yaml:2:3: sinks.one: UDP cannot go through a proxy: choose tcp or tls.\n" +
+      "refused.yaml:3:3: sinks.two: The client key is encrypted: it needs a passphrase.",
+  });
 });
 
 Deno.test("config validate: warnings, --deny-warnings, --json, -q", async () => {
