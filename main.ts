@@ -31,6 +31,8 @@ import { History } from "./lib/log/history.ts";
 import { Hands } from "./lib/log/hands.ts";
 import { takeLease } from "./lib/log/lease.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
+import { Replays } from "./lib/log/replays.ts";
+import { hadEvent } from "./lib/log/standing.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
 import { oldestWaiting } from "./lib/log/waiting.ts";
 import { mapEvent } from "./lib/ocsf/map.ts";
@@ -110,13 +112,22 @@ async function startRelay(env: Environment): Promise<Relay> {
     })),
   );
   const hands = await openHands(log, settings, logger);
-  const fleet = await openFleet({ log, settings, hands, logger, env });
+  const replays = openReplays(log, settings.relay.expire);
+  const fleet = await openFleet({
+    log,
+    replays,
+    settings,
+    hands,
+    logger,
+    env,
+  });
   undo.defer(() => fleet.stop());
   const started = await serve({
     env,
     settings,
     store,
     log,
+    replays,
     hands,
     fleet,
     logger,
@@ -139,6 +150,7 @@ function openTheLog(
     instance: relay.instance ?? `${machineName()}-${Deno.pid}`,
     lease: relay.lease,
     connectors: () => fed.map(({ name }) => name),
+    keepLeft: relay.expire,
     keep: relay.keep,
     keepBytes: relay.keepBytes,
     ...(relay.logMaxBytes === undefined ? {} : { maxBytes: relay.logMaxBytes }),
@@ -170,8 +182,9 @@ async function openHands(
   return hands;
 }
 
-async function openFleet({ log, settings, hands, logger, env }: {
+async function openFleet({ log, replays, settings, hands, logger, env }: {
   readonly log: EventLog;
+  readonly replays: Replays;
   readonly settings: Settings;
   readonly hands: Hands;
   readonly logger: Logger;
@@ -218,6 +231,26 @@ async function openFleet({ log, settings, hands, logger, env }: {
     random: Math.random,
     logger,
     ...(deadLetterFile === undefined ? {} : { deadLetterFile }),
+    replays,
+  });
+}
+
+/** Dead letters, and replays of them and of the log. */
+function openReplays(log: EventLog, expire: number): Replays {
+  const { store } = log;
+  const history = new History(log);
+  const deadLetters = new DeadLetters({
+    store,
+    end: () => log.end(),
+    isDelivered: (name, id) => hadEvent({ store, history }, name, id),
+  });
+  return new Replays({
+    log,
+    deadLetters,
+    history,
+    clock: systemClock,
+    uuid: () => crypto.randomUUID(),
+    expire,
   });
 }
 
@@ -286,11 +319,12 @@ async function serve(parts: {
   readonly settings: Settings;
   readonly store: Store;
   readonly log: EventLog;
+  readonly replays: Replays;
   readonly hands: Hands;
   readonly fleet: Fleet;
   readonly logger: Logger;
 }): Promise<Relay> {
-  const { env, settings, store, log, hands, fleet, logger } = parts;
+  const { env, settings, store, log, replays, hands, fleet, logger } = parts;
   const { relay } = settings;
   const startedAt = systemClock.monotonic();
   const isLasting = !isTemporaryStore(env);
@@ -310,7 +344,7 @@ async function serve(parts: {
     },
   );
   const { tokens, adminHash } = await openCredentials(store, relay, tell);
-  const history = new History(log);
+  const { history, deadLetters } = replays;
   const acks = new Acks(log, {
     connectors: () =>
       settings.connectors.filter(({ name, isFed }) =>
@@ -327,7 +361,6 @@ async function serve(parts: {
       version: VERSION,
       uptime: systemClock.monotonic() - startedAt,
     });
-  const deadLetters = new DeadLetters({ store, end: () => log.end() });
   const connectors = () => settings.connectors;
   const receiptConnectors = () =>
     settings.connectors.filter(({ isFed }) => isFed)
@@ -380,6 +413,7 @@ async function serve(parts: {
     },
     connectors,
     deadLetters,
+    replays,
     receipt: async (id) => {
       const { receiptOf } = await import("./lib/delivery/receipts.ts");
       return await receiptOf(log, history, receiptConnectors(), id);

@@ -28,6 +28,10 @@ export interface Segment {
   readonly bytesBefore: number;
   /** Bytes stored for it, all values together. */
   readonly storedBytes: number;
+  /** Ids of the events of a segment that was made for a replay; absent: `<id>-<n>`. */
+  readonly ids?: readonly string[] | undefined;
+  /** The same events as their producers sent them, where a replay added something to their envelopes. */
+  readonly plain?: Segment | undefined;
 }
 
 /** A place in the log: the next event to look at. `index` may equal the segment's count. */
@@ -93,9 +97,10 @@ export class EventView {
     return this.run.receivedAt;
   }
 
-  /** `<segment>-<n>`. */
+  /** `<segment>-<n>`, also where the event lies in a segment that was made for a replay. */
   get id(): string {
-    return eventId(this.segment.id, this.index);
+    const { segment, index } = this;
+    return segment.ids?.[index] ?? eventId(segment.id, index);
   }
 
   /** The event's own bytes, as they came: JSON, or a line of text where `isRaw`. */

@@ -24,6 +24,9 @@ export type LogEvent =
   | "log.full"
   | "log.recovered"
   | "log.trimmed"
+  | "replay.started"
+  | "replay.waits"
+  | "replay.ended"
   | "store.slow"
   | "bug";
 

@@ -12,6 +12,7 @@ import type { Receipt } from "../lib/delivery/receipts.ts";
 import { DeadLetters } from "../lib/log/dead_kept.ts";
 import { KvTimeout } from "../lib/log/kv.ts";
 import type { EventLog } from "../lib/log/log.ts";
+import type { Replays } from "../lib/log/replays.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { IngestToken } from "../lib/tokens.ts";
 import {
@@ -23,6 +24,7 @@ import { mountDeadLetters } from "./admin/dead_letters.ts";
 import { mountEvents } from "./admin/events.ts";
 import { mountExpired } from "./admin/expired.ts";
 import { mountSwitches } from "./admin/switches.ts";
+import { mountReplays } from "./admin/replays.ts";
 import { mountVerify } from "./admin/verify.ts";
 import { mountMetrics } from "./metrics.ts";
 import { mountHealth, type Readiness } from "./health.ts";
@@ -61,6 +63,8 @@ export interface AppDeps {
   readonly connectors?: () => readonly BookedConnector[];
   /** Absent: those of the log's store. */
   readonly deadLetters?: DeadLetters;
+  /** Absent: there are none. */
+  readonly replays?: Replays;
   /** The receipt of an event. Absent: none is known. */
   readonly receipt?: (id: string) => Promise<Receipt | undefined>;
   /** What `/metrics` answers; absent: nothing is there. */
@@ -146,6 +150,14 @@ export function createApp(deps: AppDeps): App {
     connectors: () => connectors().map(({ name }) => name),
     maxBody: limits.maxBody,
   });
+  if (deps.replays !== undefined) {
+    mountReplays(rest, {
+      replays: deps.replays,
+      clock,
+      connectors,
+      maxBody: limits.maxBody,
+    });
+  }
   mountSwitches(rest, {
     store: log.store,
     switcher: deps.switcher ?? (() => Promise.resolve("unknown")),

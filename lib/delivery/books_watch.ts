@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import { booksOf, type ConnectorBooks } from "../log/books.ts";
 import type { DeadLetters } from "../log/dead_kept.ts";
 import { forgetAnswers } from "../log/idempotency.ts";
+import { forgetJobs } from "../log/jobs.ts";
 import type { EventLog } from "../log/log.ts";
 import { newPlace, readBooks } from "../log/places.ts";
 import type { Logger } from "../logger.ts";
@@ -117,6 +118,7 @@ export class BooksWatch {
         if (round % FORGET_ROUNDS === 1) {
           await deadLetters.forget(clock.now());
           await forgetAnswers(log.store);
+          await forgetJobs(log.store, clock.now());
         }
       } catch (error) {
         logger.log("warn", "store.slow", "The books could not be looked at", {

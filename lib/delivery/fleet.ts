@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Sink } from "../connector.ts";
 import type { Holding } from "../log/cursor.ts";
+import type { Replays } from "../log/replays.ts";
 import type { Logger } from "../logger.ts";
 import type { Source } from "./batches.ts";
 import type { DeadLetterFile } from "./dead_letter_file.ts";
@@ -36,6 +37,8 @@ export interface FleetOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly deadLetterFile?: DeadLetterFile;
+  /** What the loops replay. Absent: nothing. */
+  readonly replays?: Replays;
 }
 
 /** A connector as status shows it. */

@@ -23,11 +23,12 @@ import {
   STRIDE,
 } from "./batches.ts";
 import { Pipeline } from "./pipeline.ts";
+import { type ReplayContext, ReplayTurns } from "./replay.ts";
 import { Settlement, type SettlementContext } from "./settlement.ts";
 
 /** What a connector's loop works with. */
 export interface DeliveryContext
-  extends SenderContext, SettlementContext, Scoping {
+  extends SenderContext, SettlementContext, Scoping, ReplayContext {
   readonly source: Source;
 }
 
@@ -55,6 +56,7 @@ export class Session {
   readonly #settlement: Settlement;
   readonly #sender: Sender;
   readonly #pipeline: Pipeline | undefined;
+  readonly #replay: ReplayTurns | undefined;
   readonly #rest: RestListener;
   /** Ends waits. */
   readonly #stop: AbortSignal;
@@ -89,6 +91,12 @@ export class Session {
     this.#pipeline = (context.sink.inFlight ?? 1) > 1
       ? new Pipeline(context, this.#settlement, { ends, stop: this.#stop })
       : undefined;
+    this.#replay = ReplayTurns.open(
+      context,
+      holding,
+      { ends, stop: this.#stop },
+      () => this.wake(),
+    );
     this.#rest = rest;
   }
 
@@ -137,6 +145,8 @@ export class Session {
       }
     } catch (cause) {
       if (!this.#stop.aborted) throw cause;
+    } finally {
+      this.#replay?.close();
     }
     const decided = this.#batch?.settle();
     if (decided === undefined || decided.run.count === 0) return;
@@ -148,7 +158,11 @@ export class Session {
     const { clock } = this.#context;
     const isNew = this.#batch === undefined || this.#batch.count === 0;
     const batch = await this.#refill();
-    if (batch === undefined) return await this.#idle();
+    if (batch === undefined) {
+      // No live event waits to be sent.
+      if (await this.#replay?.turn()) return;
+      return await this.#idle(this.#replay?.wait);
+    }
     if (batch.count === 0) return;
     const wait = Math.max(
       this.#notBefore,
@@ -242,15 +256,26 @@ export class Session {
       : { ...limits, events: Math.min(limits.events, attempted) };
   }
 
-  async #idle(): Promise<void> {
+  /** Waits for the log, or so many milliseconds. */
+  async #idle(most?: number): Promise<void> {
+    if (most === 0) return;
     const woken = Promise.withResolvers<void>();
+    const over = new AbortController();
     this.#wake = woken.resolve;
+    if (most !== undefined) {
+      this.#context.clock.sleep(most, over.signal)
+        .then(woken.resolve, () => undefined);
+    }
     this.#change ??= this.#context.source
       .changed(this.#settlement.place, this.#stop)
       .finally(() => this.#change = undefined);
     this.#change.then(woken.resolve, woken.reject);
     this.#rest.resting();
-    await woken.promise;
+    try {
+      await woken.promise;
+    } finally {
+      over.abort("woken");
+    }
     this.#rest.working();
   }
 

@@ -31,7 +31,11 @@ export interface DeliverySettings {
   /** What waits longer than this expires; 0: never. */
   readonly expire: number;
   /** A batch is given up after so many attempts, whatever the cause. Absent: never. */
-  readonly strict?: { readonly attempts: number };
+  readonly strict?: {
+    readonly attempts: number;
+    /** What was given up is replayed once the connector delivers again. */
+    readonly replay?: boolean;
+  };
 }
 
 export interface SettlementContext {

@@ -91,6 +91,8 @@ export interface Holding {
     dead: readonly DeadLetter[],
     decided?: Decided,
   ): Promise<boolean>;
+  /** Holds only while this lease is the newest: for commits of the loop that move no place. */
+  readonly fence?: Deno.AtomicCheck;
   /** Aborts when the lease is lost (or may be): stop sending at once. */
   readonly lost: AbortSignal;
   /** Aborts when another process is to have the connector: end in order, then `release`. */

@@ -127,7 +127,8 @@ export function isBehind(id: string, place: Position): boolean {
     (at.segment === place.segment && at.index < place.index);
 }
 
-function newLetter(
+/** What keeps a letter of an event, which `view` is moved to. */
+export function newLetter(
   connector: string,
   letter: DeadLetter,
   view: EventView,

@@ -118,6 +118,10 @@ export class HeldLease implements Holding {
     return this.#place;
   }
 
+  get fence(): Deno.AtomicCheck {
+    return { key: epochKey(this.connector), versionstamp: this.#epoch };
+  }
+
   get lost(): AbortSignal {
     return this.#lost.signal;
   }

@@ -16,10 +16,15 @@
  *     ["deadbooks", connector]           what happened to dead letters, as changes of the connector's books; rewritten
  *                                        by every commit that changes one of its dead letters
  *     ["hand", connector]                switched on or off by hand
+ *     ["left", connector]                since when it is not configured any more
  *     ["idem", hash]                     answer to a request with an Idempotency-Key; 24 hours
  *     ["sent", connector, segment, n]    chunk of the history: what was decided from that event on
  *     ["sentby", connector, segment, n, at] what a replay of the log delivered of a segment from event n on
  *     ["expired", connector, at, id]     events that expired, from this one on, at that time (20 digits); 30 days
+ *     ["job", id]                        a replay: what was asked for, and its state
+ *     ["jobpart", id, connector]         its part for one connector: counts and place, changed with their effects
+ *     ["jobopen", connector, id]         that part is not ended
+ *     ["jobitem", id, connector, n]      ids of the dead letters that the part is for, 1,000 a value
  *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
  *     ["ballast", n]                     probe of a disk that was full; gone again at once
  *     ["ackids", token, channel]         where the ack ids end that are reserved, and the channel's last use
@@ -290,6 +295,32 @@ export function handKeys(): Deno.KvListSelector {
   return { prefix: ["hand"] };
 }
 
+export function leftKey(connector: string): Deno.KvKey {
+  return ["left", connector];
+}
+
+export function leftKeys(): Deno.KvListSelector {
+  return { prefix: ["left"] };
+}
+
+/** What a connector is now. */
+export function stateKeys(connector: string): Deno.KvKey[] {
+  return [
+    cursorKey(connector),
+    leaseKey(connector),
+    epochKey(connector),
+    handKey(connector),
+    deadBooksKey(connector),
+  ];
+}
+
+/** What became of a connector's events. */
+export function pastOf(connector: string): Deno.KvListSelector[] {
+  return ["sent", "expired", "deadend"].map((first) => ({
+    prefix: [first, connector],
+  }));
+}
+
 export function idempotencyKey(hash: string): Deno.KvKey {
   return ["idem", hash];
 }
@@ -297,6 +328,82 @@ export function idempotencyKey(hash: string): Deno.KvKey {
 /** Behind a hash; "": all. */
 export function idempotencyAfter(hash: string): Deno.KvListSelector {
   return { start: ["idem", `${hash}\0`], end: ["idem", BEHIND_ALL] };
+}
+
+export function jobKey(id: string): Deno.KvKey {
+  return ["job", id];
+}
+
+/** The jobs that began before this one; undefined: all. */
+export function jobsBefore(id?: string): Deno.KvListSelector {
+  return id === undefined
+    ? { prefix: ["job"] }
+    : { start: ["job"], end: ["job", id] };
+}
+
+export function jobPartKey(id: string, connector: string): Deno.KvKey {
+  return ["jobpart", id, connector];
+}
+
+export function jobPartsOf(id: string): Deno.KvListSelector {
+  return { prefix: ["jobpart", id] };
+}
+
+export function jobOpenKey(connector: string, id: string): Deno.KvKey {
+  return ["jobopen", connector, id];
+}
+
+/** The open parts of one connector, or of all. */
+export function jobsOpen(connector?: string): Deno.KvListSelector {
+  return {
+    prefix: connector === undefined ? ["jobopen"] : ["jobopen", connector],
+  };
+}
+
+export function jobItemKey(
+  id: string,
+  connector: string,
+  n: number,
+): Deno.KvKey {
+  return ["jobitem", id, connector, n];
+}
+
+export function jobItemsOf(id: string): Deno.KvListSelector {
+  return { prefix: ["jobitem", id] };
+}
+
+/** Range of the first values with this id or a greater one. */
+export function logFrom(id: string): Deno.KvListSelector {
+  return { start: ["log", SHARD, id], end: ["log", SHARD, BEHIND_ALL] };
+}
+
+/** The dead letters of one segment's events. */
+export function deadOf(
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  return eventsOf("dead", connector, segment);
+}
+
+/** What became of dead letters of one segment's events. */
+export function deadEndsOf(
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  return eventsOf("deadend", connector, segment);
+}
+
+/** Keys that end with the id of one of a segment's events. */
+function eventsOf(
+  first: string,
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  // "." is the sign that follows "-".
+  return {
+    start: [first, connector, `${segment}-`],
+    end: [first, connector, `${segment}.`],
+  };
 }
 
 export function trimKey(): Deno.KvKey {

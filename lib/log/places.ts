@@ -140,7 +140,8 @@ function stateOf(value: unknown): PlaceState {
   return isState(value) ? value : "waiting";
 }
 
-function errorOf(value: unknown): PlaceError | null {
+/** A fault in a record. */
+export function errorOf(value: unknown): PlaceError | null {
   if (!isRecord(value)) return null;
   const help = value["help"];
   return {

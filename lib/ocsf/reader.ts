@@ -116,6 +116,7 @@ class MappedSegment implements Segment, GrowingBytes {
   readonly eventsBefore: number;
   readonly bytesBefore: number;
   readonly storedBytes: number;
+  readonly ids: readonly string[] | undefined;
   bytes = new Uint8Array(FIRST_BYTES);
   length = 0;
 
@@ -128,6 +129,7 @@ class MappedSegment implements Segment, GrowingBytes {
     this.eventsBefore = source.eventsBefore;
     this.bytesBefore = source.bytesBefore;
     this.storedBytes = source.storedBytes;
+    this.ids = source.ids;
   }
 
   /** Bytes that it holds. */
@@ -152,7 +154,11 @@ class MappedSegment implements Segment, GrowingBytes {
       this.spans[row + member + 1] = this.length;
     }
     const start = this.length;
-    map(view, this);
+    const { plain } = view.segment;
+    map(
+      plain === undefined ? view : new EventView().at(plain, view.index),
+      this,
+    );
     this.spans[row + FLAGS] = view.flags & ~(RAW | MULTILINE | KINDS) | OBJECTS;
     this.spans[row + RUN] = view.segment.spans[row + RUN] ?? 0;
     this.spans[row + ENVELOPE] = this.spans[row + EVENT] = start;

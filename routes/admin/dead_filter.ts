@@ -9,6 +9,12 @@ export const FILTER_NAMES = ["connector", "reason", "from", "to", "contains"];
 const TIME =
   /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)$/;
 
+/** A time in milliseconds since the Unix epoch; undefined: it is none. */
+export function timeOf(text: string): number | undefined {
+  const at = TIME.test(text) ? Date.parse(text.toUpperCase()) : NaN;
+  return at >= 0 ? at : undefined;
+}
+
 /** Reads a filter and notes what is wrong with it. @param place where a name stands: `?` or `#/filter/`. */
 export function filterOf(
   from: Readonly<Record<string, unknown>>,
@@ -28,8 +34,8 @@ export function filterOf(
   const time = (name: string): number | undefined => {
     const value = text(name);
     if (value === undefined) return undefined;
-    const at = TIME.test(value) ? Date.parse(value.toUpperCase()) : NaN;
-    if (at >= 0) return at;
+    const at = timeOf(value);
+    if (at !== undefined) return at;
     errors.push({
       pointer: `${place}${name}`,
       code: "no_time",

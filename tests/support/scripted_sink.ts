@@ -54,7 +54,9 @@ export class ScriptedSink implements Sink {
   /** All that was asked, in order. */
   readonly history: string[] = [];
   /** Answers without asking the test. */
-  auto: ((events: string) => Outcome | undefined) | undefined;
+  auto:
+    | ((events: string) => Outcome | Promise<Outcome> | undefined)
+    | undefined;
   isDisposed = false;
   #asked: Asked[] = [];
   #waiting: ((asked: Asked) => void)[] = [];

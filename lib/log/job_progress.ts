@@ -1,0 +1,396 @@
+/**
+ * A job batch that is decided: dead letters, history, books and the job's counts, in commits that each carry out and
+ * count a beginning of what is left of it.
+ *
+ * Invariants: each commit checks the connector's epoch, and by `changeDead` that nothing of the connector's dead
+ * letters changed since it was planned: what it takes out of one count of the books was there. What a person did to a
+ * letter while it was being sent (discarded it) is undone by what the SIEM did: it has the event.
+ */
+
+import type { Answer, Reason } from "../connector.ts";
+import type { Position, Segment } from "../event.ts";
+import { changeDead, type DeadDeltas } from "./dead_books.ts";
+import { type DeadEnd, endOf, importId, readAll } from "./dead_ends.ts";
+import { COMMIT_BYTES, COMMIT_WRITES, positionOf } from "./dead_letters.ts";
+import {
+  type DeadWrite,
+  entryValue,
+  keysOf,
+  type NewDeadLetter,
+  sizeOf,
+  writesOf,
+} from "./dead_record.ts";
+import { replayedWrite } from "./history.ts";
+import { type JobPart, leftOf, partValue } from "./jobs.ts";
+import {
+  deadAtKey,
+  deadEndKey,
+  deadKey,
+  jobOpenKey,
+  jobPartKey,
+} from "./keys.ts";
+import { numberIn, textIn, toValue } from "./kv.ts";
+import { type Marks, readSent, type Standing, standingBy } from "./standing.ts";
+import type { Store } from "./store.ts";
+
+const MAX_MUTATIONS = 900;
+/** Events looked at for one commit. */
+const EVENTS = 100;
+
+/** What was decided of one event, or of several in a row that were not sent. */
+export type JobDecision =
+  & {
+    /** A replay of the log: the place behind it. */
+    readonly place?: Position;
+  }
+  & (
+    | { readonly kind: "skipped" | "filtered"; readonly count: number }
+    | {
+      readonly kind: "delivered";
+      readonly id: string;
+      /** How it stood by the history. */
+      readonly base: Standing;
+      readonly attempts: number;
+      readonly answer: Answer;
+    }
+    | {
+      readonly kind: "dead";
+      readonly id: string;
+      readonly base: Standing;
+      readonly reason: Reason;
+      readonly error: string;
+      readonly attempts: number;
+      /** As it is kept where it is no dead letter yet; undefined: it was one. */
+      readonly letter: NewDeadLetter | undefined;
+      /** Where it lies in the log, if it does. */
+      readonly origin?: { readonly segment: Segment; readonly index: number };
+    }
+  );
+
+type Sent = Exclude<JobDecision, { kind: "skipped" | "filtered" }>;
+
+/** What a commit needs beside the decisions. */
+export interface JobCommit {
+  readonly store: Store;
+  /** The epoch of the connector's lease. */
+  readonly fence: Deno.AtomicCheck;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number;
+}
+
+/**
+ * Carries out a beginning of the decisions, as much as one commit holds.
+ * @returns the part as it is then, and how many decisions it counts.
+ * @throws {DeadPlanRefused} when the lease is lost, or what the store throws: then it may have happened.
+ */
+export async function commitDecisions(
+  commit: JobCommit,
+  part: JobPart,
+  decisions: readonly JobDecision[],
+): Promise<{ readonly part: JobPart; readonly done: number }> {
+  const { store, fence } = commit;
+  const { connector, job } = part;
+  const done = await changeDead(store, connector, async () => {
+    const plan = new Plan(commit, part);
+    await plan.fill(decisions);
+    const next = plan.part;
+    return {
+      deltas: plan.deltas,
+      checks: [fence],
+      sets: [...plan.sets, [jobPartKey(job, connector), partValue(next)]],
+      deletes: plan.deletes,
+      result: { part: next, done: plan.done },
+    };
+  });
+  return done ?? { part, done: 0 };
+}
+
+/** Changes what a part says beside its counts; `ended`: what is left counts as skipped. @throws as `commitDecisions`. */
+export async function commitPart(
+  { store, fence, now }: JobCommit,
+  part: JobPart,
+  change: Pick<JobPart, "lastError"> | "ended",
+): Promise<JobPart> {
+  const { connector, job } = part;
+  const next = change === "ended"
+    ? { ...part, skipped: part.skipped + leftOf(part), endedAt: now }
+    : { ...part, ...change };
+  await changeDead(store, connector, () =>
+    Promise.resolve({
+      deltas: {},
+      checks: [fence],
+      sets: [[jobPartKey(job, connector), partValue(next)]],
+      deletes: change === "ended" ? [jobOpenKey(connector, job)] : [],
+      result: undefined,
+    }));
+  return next;
+}
+
+type Deltas = { -readonly [Name in keyof DeadDeltas]: number };
+
+/** One commit in the making. */
+class Plan {
+  readonly deltas: Deltas = {
+    accepted: 0,
+    delivered: 0,
+    filtered: 0,
+    dead: 0,
+    discarded: 0,
+    expired: 0,
+  };
+  readonly sets: DeadWrite[] = [];
+  readonly deletes: Deno.KvKey[] = [];
+  part: JobPart;
+  done = 0;
+  readonly #commit: JobCommit;
+  /** What was delivered of the log, in a row. */
+  #run:
+    | {
+      readonly segment: string;
+      readonly first: number;
+      readonly attempts: number;
+      readonly answer: Answer;
+      count: number;
+    }
+    | undefined;
+
+  constructor(commit: JobCommit, part: JobPart) {
+    this.#commit = commit;
+    this.part = part;
+  }
+
+  async fill(decisions: readonly JobDecision[]): Promise<void> {
+    const some = decisions.slice(0, EVENTS);
+    const sent = some.filter((one): one is Sent => "id" in one);
+    const known = await this.#read(sent);
+    for (const one of some) {
+      if (!("id" in one)) {
+        this.#count(one.kind, one.count, one.place);
+        continue;
+      }
+      const isFull = this.sets.length + 4 > COMMIT_WRITES ||
+        this.sets.length + this.deletes.length + 20 > MAX_MUTATIONS;
+      if (this.done > 0 && isFull) break;
+      if (!await this.#add(one, known)) break;
+      this.#count(one.kind, 1, one.place);
+    }
+    this.#endRun();
+  }
+
+  #count(
+    kind: JobDecision["kind"],
+    count: number,
+    place: Position = this.part.place,
+  ): void {
+    const { part } = this;
+    this.part = { ...part, [kind]: part[kind] + count, place };
+    this.done++;
+  }
+
+  /** False: this commit has no room for it. */
+  async #add(one: Sent, known: Known): Promise<boolean> {
+    const { id } = one;
+    const record = known.records.get(id);
+    const at = positionOf(id);
+    const marks = at && known.marks.get(at.segment);
+    const standing = record !== undefined
+      ? "dead"
+      : marks !== undefined
+      ? standingBy(marks, at?.segment ?? "", at?.index ?? 0, one.base)
+      : known.ends.get(id)?.how ?? "gone";
+    return one.kind === "delivered"
+      ? this.#delivered(one, { record, standing, end: known.ends.get(id) })
+      : await this.#dead(one, {
+        record,
+        standing,
+        entry: known.entries.get(id),
+      });
+  }
+
+  #delivered(
+    { id, attempts, answer }: Extract<Sent, { kind: "delivered" }>,
+    { record, standing, end }: {
+      readonly record: Fields | undefined;
+      readonly standing: Standing;
+      readonly end: DeadEnd | undefined;
+    },
+  ): boolean {
+    const { connector } = this.part;
+    const at = positionOf(id);
+    const isLetter = record !== undefined || end !== undefined ||
+      at === undefined;
+    if (isLetter) {
+      const keys = record === undefined ? [] : keysOf(connector, id, {
+        at: numberIn(record, "at"),
+        parts: numberIn(record, "parts"),
+      });
+      const isTooMuch =
+        this.sets.length + this.deletes.length + keys.length + 4 >
+          MAX_MUTATIONS;
+      if (this.done > 0 && isTooMuch) return false;
+      this.deletes.push(...keys);
+      const value = toValue(
+        {
+          how: "delivered",
+          at: this.#commit.now,
+          attempts: numberIn(record ?? {}, "attempts") +
+            (end?.attempts ?? 0) + attempts,
+          answer,
+        } satisfies DeadEnd,
+      );
+      this.sets.push([deadEndKey(connector, id), value]);
+      const print = textIn(record ?? {}, "print");
+      if (print !== "" && importId(print) !== id) {
+        this.sets.push([deadEndKey(connector, importId(print)), value]);
+      }
+    } else this.#sent(at, attempts, answer);
+    this.#move(standing, "delivered");
+    return true;
+  }
+
+  async #dead(
+    one: Extract<Sent, { kind: "dead" }>,
+    { record, standing, entry }: {
+      readonly record: Fields | undefined;
+      readonly standing: Standing;
+      readonly entry: Fields | undefined;
+    },
+  ): Promise<boolean> {
+    const { id, reason, error, letter } = one;
+    const { connector } = this.part;
+    if (record !== undefined) {
+      const attempts = numberIn(record, "attempts") + one.attempts;
+      const at = numberIn(record, "at");
+      const writes: DeadWrite[] = [
+        // Looked at by the SIEM and refused: not to be replayed by itself any more.
+        [
+          deadKey(connector, id),
+          toValue({ ...record, reason, error, attempts, givenUp: false }),
+        ],
+        [
+          deadAtKey(connector, at, id),
+          entryValue({
+            reason,
+            error,
+            attempts,
+            bytes: numberIn(entry ?? {}, "bytes"),
+            preview: textIn(entry ?? {}, "preview"),
+            producer: textIn(entry ?? {}, "producer"),
+            parts: numberIn(record, "parts"),
+            print: textIn(record, "print"),
+            keptFrom: numberIn(record, "keptFrom"),
+          }),
+        ],
+      ];
+      if (!this.#fits(writes)) return false;
+      this.sets.push(...writes);
+      return true;
+    }
+    // It ended otherwise while it was being sent: that stays.
+    if (letter === undefined) return true;
+    const { parts, record: writes } = writesOf(letter);
+    if (sizeOf(parts) > COMMIT_BYTES / 2) {
+      // Its bytes go first, its record makes it a dead letter.
+      for (const [key, value] of parts) {
+        await this.#commit.store.call((kv) =>
+          kv.atomic().check(this.#commit.fence).set(key, value).commit()
+        );
+      }
+    } else writes.push(...parts);
+    if (!this.#fits(writes)) return false;
+    this.sets.push(...writes);
+    this.#move(standing, "dead");
+    return true;
+  }
+
+  #fits(writes: readonly DeadWrite[]): boolean {
+    return this.done === 0 ||
+      sizeOf(this.sets) + sizeOf(writes) <= COMMIT_BYTES &&
+        this.sets.length + writes.length < COMMIT_WRITES;
+  }
+
+  /** From one count of the books to another. */
+  #move(from: Standing, to: "delivered" | "dead"): void {
+    if (from === to || from === "gone") return;
+    if (from === "none") this.deltas.accepted++;
+    else this.deltas[from]--;
+    this.deltas[to]++;
+  }
+
+  #sent({ segment, index }: Position, attempts: number, answer: Answer): void {
+    const run = this.#run;
+    if (
+      run?.segment === segment && run.first + run.count === index &&
+      run.attempts === attempts && run.answer.status === answer.status &&
+      run.answer.message === answer.message
+    ) {
+      run.count++;
+      return;
+    }
+    this.#endRun();
+    this.#run = { segment, first: index, count: 1, attempts, answer };
+  }
+
+  #endRun(): void {
+    if (this.#run === undefined) return;
+    const { connector } = this.part;
+    const at = this.#commit.now;
+    this.sets.push(replayedWrite(connector, { ...this.#run, at }));
+    this.#run = undefined;
+  }
+
+  async #read(sent: readonly Sent[]): Promise<Known> {
+    const { store } = this.#commit;
+    const { connector } = this.part;
+    const ids = sent.map(({ id }) => id);
+    const records = await readNamed(store, ids, (id) => deadKey(connector, id));
+    const dead = ids.filter((id) => records.has(id));
+    const entries = await readNamed(
+      store,
+      dead,
+      (id) => deadAtKey(connector, numberIn(records.get(id) ?? {}, "at"), id),
+    );
+    const found = await readNamed(
+      store,
+      ids,
+      (id) => deadEndKey(connector, id),
+    );
+    const ends = new Map<string, DeadEnd>();
+    for (const [id, record] of found) {
+      const end = endOf(record);
+      if (end !== undefined) ends.set(id, end);
+    }
+    const marks = new Map<string, Marks>();
+    for (const id of ids) {
+      const at = positionOf(id);
+      if (at === undefined || marks.has(at.segment)) continue;
+      const sent = await readSent(store, connector, at.segment);
+      marks.set(at.segment, { dead: new Set(dead), ends, sent });
+    }
+    return { records, entries, ends, marks };
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+interface Known {
+  readonly records: ReadonlyMap<string, Fields>;
+  /** Of the index. */
+  readonly entries: ReadonlyMap<string, Fields>;
+  readonly ends: ReadonlyMap<string, DeadEnd>;
+  readonly marks: ReadonlyMap<string, Marks>;
+}
+
+async function readNamed(
+  store: Store,
+  ids: readonly string[],
+  keyOf: (id: string) => Deno.KvKey,
+): Promise<Map<string, Fields>> {
+  const records = await readAll(store, ids.map(keyOf));
+  const named = new Map<string, Fields>();
+  for (const [n, id] of ids.entries()) {
+    const record = records[n];
+    if (record !== undefined) named.set(id, record);
+  }
+  return named;
+}

@@ -1,0 +1,392 @@
+/**
+ * Replays as people and programs ask for them: counting, beginning, looking, pausing. What sends is in
+ * `lib/delivery/replay.ts`, in each connector's own loop.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { Position } from "../event.ts";
+import { positionOf } from "./dead_letters.ts";
+import { isBefore } from "./decision.ts";
+import type { DeadFilter } from "./dead_index.ts";
+import type { DeadLetters, DeadName } from "./dead_kept.ts";
+import type { History } from "./history.ts";
+import {
+  changeState,
+  createJob,
+  type Job,
+  type JobPart,
+  type JobRecord,
+  type JobState,
+  type JobView,
+  listJobs,
+  newJobId,
+  openJobs,
+  readJob,
+  viewOf,
+} from "./jobs.ts";
+import {
+  beginningOf,
+  endOfRange,
+  later,
+  type RangeBound,
+  shapesFrom,
+  within,
+} from "./job_range.ts";
+import type { EventLog } from "./log.ts";
+import { Bases, readMarks, standingBy } from "./standing.ts";
+import type { Store } from "./store.ts";
+
+const NOWHERE: Position = { segment: "", index: 0 };
+
+export interface ReplaysParts {
+  readonly log: EventLog;
+  readonly deadLetters: DeadLetters;
+  readonly history: History;
+  readonly clock: Clock;
+  readonly uuid: () => string;
+  /** For how long an open job may hold the log, in milliseconds; 0: until it ends. */
+  readonly expire: number;
+}
+
+/** A replay of the log as asked for. */
+export interface LogWish {
+  readonly to: readonly string[];
+  readonly from: RangeBound;
+  readonly until: RangeBound;
+  /** As asked, for the job. */
+  readonly fromText: string;
+  readonly untilText: string | null;
+  readonly rate: number;
+  readonly all: boolean;
+  readonly mark: boolean;
+}
+
+/** A replay of dead letters as asked for. */
+export interface DeadWish {
+  readonly choice:
+    | { readonly filter: DeadFilter }
+    | { readonly names: readonly DeadName[] };
+  /** By connector: events that need no sending any more. */
+  readonly skipped?: ReadonlyMap<string, number>;
+  readonly rate: number;
+}
+
+/** What a replay would be. */
+export interface Estimate {
+  readonly events: number;
+  readonly bytes: number;
+  /** At the rate; null: there is no cap. */
+  readonly seconds: number | null;
+  readonly alreadyDelivered: number;
+}
+
+/** The letters of a wish, by connector, in the log's order. */
+export interface Letters {
+  readonly ids: ReadonlyMap<string, readonly string[]>;
+  readonly count: number;
+  /** Of the events. */
+  readonly bytes: number;
+}
+
+interface Range {
+  readonly from: Position;
+  readonly until: Position;
+}
+
+export class Replays {
+  readonly #parts: ReplaysParts;
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  constructor(parts: ReplaysParts) {
+    this.#parts = parts;
+  }
+
+  get store(): Store {
+    return this.#parts.log.store;
+  }
+
+  get deadLetters(): DeadLetters {
+    return this.#parts.deadLetters;
+  }
+
+  get history(): History {
+    return this.#parts.history;
+  }
+
+  /** Hears when there may be work for a connector. @returns what ends it. */
+  listen(connector: string, hear: () => void): () => void {
+    const all = this.#listeners.get(connector) ?? new Set();
+    this.#listeners.set(connector, all);
+    all.add(hear);
+    return () => all.delete(hear);
+  }
+
+  /** What a replay of the log would be. @throws {NotKept}, or what the store throws. */
+  async estimateLog(wish: LogWish): Promise<Estimate> {
+    const range = await this.#range(wish);
+    let events = 0, bytes = 0, alreadyDelivered = 0, waiting = 0;
+    for (const connector of wish.to) {
+      const counted = await this.#count(connector, range);
+      events += counted.events;
+      bytes += counted.bytes;
+      waiting += counted.waiting;
+      alreadyDelivered += await this.#delivered(connector, range);
+    }
+    const sent = events - waiting - (wish.all ? 0 : alreadyDelivered);
+    const seconds = secondsOf(sent, wish.rate);
+    return { events, bytes, seconds, alreadyDelivered };
+  }
+
+  /** Begins a replay of the log. @throws {NotKept}, or what the store throws. */
+  async startLog(wish: LogWish): Promise<JobView> {
+    const range = await this.#range(wish);
+    const { clock, expire } = this.#parts;
+    const record = this.#record("log", {
+      to: wish.to,
+      from: wish.fromText,
+      until: wish.untilText,
+      rate: wish.rate,
+      all: wish.all,
+      mark: wish.mark,
+      holdsUntil: expire === 0 ? null : clock.now() + expire,
+    });
+    const parts: JobPart[] = [];
+    for (const connector of wish.to) {
+      const { events, waiting, horizon } = await this.#count(connector, range);
+      parts.push(this.#part(record, connector, {
+        total: events,
+        skipped: waiting,
+        place: range.from,
+        end: isBefore(horizon, range.until) ? horizon : range.until,
+      }));
+    }
+    return await this.#begin({ ...record, parts });
+  }
+
+  /** The letters that a wish means, at connectors that are there. @throws what the store throws. */
+  async letters(
+    { choice }: Pick<DeadWish, "choice">,
+    connectors: ReadonlySet<string>,
+  ): Promise<Letters> {
+    const { deadLetters } = this.#parts;
+    const found = new Map<string, string[]>();
+    let count = 0, bytes = 0;
+    const add = ({ connector, id }: DeadName) => {
+      if (!connectors.has(connector)) return;
+      const ids = found.get(connector);
+      if (ids === undefined) found.set(connector, [id]);
+      else ids.push(id);
+      count++;
+    };
+    if ("names" in choice) {
+      for (const name of await deadLetters.existing(choice.names)) {
+        add(name);
+      }
+    } else {
+      for await (const entry of deadLetters.matching(choice.filter)) {
+        add(entry);
+        bytes += entry.bytes;
+      }
+    }
+    for (const ids of found.values()) ids.sort(byPlace);
+    return { ids: found, count, bytes };
+  }
+
+  /** Begins a replay of letters. @throws what the store throws. */
+  async startDead(
+    { ids }: Letters,
+    { rate, skipped = new Map() }: Omit<DeadWish, "choice">,
+  ): Promise<JobView> {
+    const to = [...new Set([...ids.keys(), ...skipped.keys()])].sort();
+    const record = this.#record("dead-letters", {
+      to,
+      from: null,
+      until: null,
+      rate,
+      all: false,
+      mark: false,
+      holdsUntil: null,
+    });
+    const parts = to.map((connector) => {
+      const before = skipped.get(connector) ?? 0;
+      return this.#part(record, connector, {
+        total: (ids.get(connector)?.length ?? 0) + before,
+        skipped: before,
+        place: NOWHERE,
+        end: NOWHERE,
+      });
+    });
+    return await this.#begin({ ...record, parts }, ids);
+  }
+
+  /** Begins a replay of a connector's letters that were given up after their attempts (strict), if there are any. */
+  async startGivenUp(connector: string): Promise<JobView | undefined> {
+    const names: DeadName[] = [];
+    const { deadLetters } = this.#parts;
+    for await (const entry of deadLetters.matching({ connector })) {
+      if (entry.givenUp === true) names.push({ connector, id: entry.id });
+    }
+    if (names.length === 0) return undefined;
+    const letters = await this.letters(
+      { choice: { names } },
+      new Set([connector]),
+    );
+    return await this.startDead(letters, { rate: 0 });
+  }
+
+  /** Is a job open at a connector? @throws what the store throws. */
+  async hasOpen(connector: string): Promise<boolean> {
+    return (await openJobs(this.store, connector)).length > 0;
+  }
+
+  /** Jobs, newest first, that began before one. `next`: where to go on. @throws what the store throws. */
+  async page(
+    { state, before, limit }: {
+      readonly state?: JobState | undefined;
+      readonly before?: string | undefined;
+      readonly limit: number;
+    },
+  ): Promise<{ readonly items: readonly JobView[]; readonly next?: string }> {
+    const items: JobView[] = [];
+    for await (const job of listJobs(this.store, before)) {
+      const last = items.at(-1);
+      if (items.length === limit && last !== undefined) {
+        return { items, next: last.id };
+      }
+      const view = viewOf(job);
+      if (state === undefined || view.state === state) items.push(view);
+    }
+    return { items };
+  }
+
+  async read(id: string): Promise<JobView | undefined> {
+    const job = await readJob(this.store, id);
+    return job && viewOf(job);
+  }
+
+  /** Pauses, resumes or stops. `isDone` false: it has ended already. Undefined: there is none. */
+  async change(
+    id: string,
+    state: JobRecord["state"],
+  ): Promise<{ readonly job: JobView; readonly isDone: boolean } | undefined> {
+    const now = this.#parts.clock.now();
+    const changed = await changeState(this.store, id, state, now);
+    if (changed === undefined) return undefined;
+    this.#tell(changed.job.to);
+    return { job: viewOf(changed.job), isDone: changed.isDone };
+  }
+
+  async #begin(
+    job: Job,
+    items?: ReadonlyMap<string, readonly string[]>,
+  ): Promise<JobView> {
+    await createJob(this.store, job, items);
+    this.#tell(job.to);
+    return viewOf(job);
+  }
+
+  #tell(connectors: readonly string[]): void {
+    for (const connector of connectors) {
+      for (const hear of this.#listeners.get(connector) ?? []) hear();
+    }
+  }
+
+  #record(
+    kind: JobRecord["kind"],
+    wish: Pick<
+      JobRecord,
+      "to" | "from" | "until" | "rate" | "all" | "mark" | "holdsUntil"
+    >,
+  ): JobRecord {
+    const { clock, uuid } = this.#parts;
+    const createdAt = clock.now();
+    return {
+      id: newJobId(createdAt, uuid()),
+      kind,
+      ...wish,
+      state: "running",
+      createdAt,
+      stoppedAt: null,
+    };
+  }
+
+  #part(
+    { id, createdAt }: JobRecord,
+    connector: string,
+    { skipped, total, ...range }: Pick<
+      JobPart,
+      "total" | "skipped" | "place" | "end"
+    >,
+  ): JobPart {
+    return {
+      job: id,
+      connector,
+      total,
+      delivered: 0,
+      filtered: 0,
+      dead: 0,
+      skipped,
+      preskipped: skipped,
+      ...range,
+      lastError: null,
+      endedAt: total === skipped ? createdAt : null,
+    };
+  }
+
+  async #range(wish: LogWish): Promise<Range> {
+    const { log } = this.#parts;
+    const from = await beginningOf(log, wish.from);
+    const until = await endOfRange(log, wish.until);
+    return { from, until: later(from, until) };
+  }
+
+  /** Events and bytes of a range, and how many of them still wait at a connector: those from its place on. */
+  async #count(connector: string, { from, until }: Range) {
+    const place = await this.history.placeOf(connector);
+    const horizon: Position = place ?? NOWHERE;
+    let events = 0, bytes = 0, waiting = 0;
+    for await (const shape of shapesFrom(this.store, from.segment)) {
+      if (shape.id > until.segment) break;
+      const [first, end] = within(shape, from, until);
+      events += end - first;
+      bytes += Math.round(shape.payloadBytes * (end - first) / shape.count);
+      const [waits] = within(shape, later(from, horizon), until);
+      waiting += Math.max(0, end - Math.max(first, waits));
+    }
+    return { events, bytes, waiting, horizon };
+  }
+
+  /** How many events of a range a connector has had. */
+  async #delivered(connector: string, { from, until }: Range): Promise<number> {
+    const place = await this.history.placeOf(connector);
+    if (place === undefined) return 0;
+    const bases = new Bases(this.history, connector, place);
+    const last = isBefore(place, until) ? place : until;
+    let delivered = 0;
+    for await (const shape of shapesFrom(this.store, from.segment)) {
+      if (shape.id > last.segment) break;
+      const [first, end] = within(shape, from, last);
+      if (first === end) continue;
+      const marks = await readMarks(this.store, connector, shape.id);
+      const found = await bases.of(shape, first, end);
+      for (const [n, base] of found.entries()) {
+        const standing = standingBy(marks, shape.id, first + n, base);
+        if (standing === "delivered") delivered++;
+      }
+    }
+    return delivered;
+  }
+}
+
+function secondsOf(events: number, rate: number): number | null {
+  return rate === 0 ? null : Math.ceil(events / rate);
+}
+
+/** The log's order; what is no event of the log comes last. */
+function byPlace(one: string, other: string): number {
+  const a = positionOf(one), b = positionOf(other);
+  if (a === undefined || b === undefined) {
+    return a === b ? (one < other ? -1 : 1) : a === undefined ? 1 : -1;
+  }
+  return isBefore(a, b) ? -1 : 1;
+}
