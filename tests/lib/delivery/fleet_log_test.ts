@@ -6,6 +6,8 @@ import { Fleet } from "../../../lib/delivery/fleet.ts";
 import { countsOf } from "../../../lib/log/books.ts";
 import { readDeadLetter } from "../../../lib/log/dead_record.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
+import { EventView } from "../../../lib/event.ts";
+import { History } from "../../../lib/log/history.ts";
 import type { EventLog } from "../../../lib/log/log.ts";
 import { readBooks } from "../../../lib/log/places.ts";
 import { silentLogger } from "../../../lib/logger.ts";
@@ -169,6 +171,11 @@ Deno.test("Fleet on the log: three moody SIEMs get each event once, or it is the
     assert.deepEqual([...first], events, "first attempts keep the order");
     const taken = new Set(siem.taken);
     const missing = events.filter((event) => !taken.has(event));
+    const history = new History(log);
+    const attempts = new Map<string, number>();
+    for (const event of sent.flatMap((body) => body.split(" "))) {
+      attempts.set(event, (attempts.get(event) ?? 0) + 1);
+    }
     let segment = await log.next(undefined);
     while (segment !== undefined) {
       for (let index = 0; index < segment.count; index++) {
@@ -176,6 +183,24 @@ Deno.test("Fleet on the log: three moody SIEMs get each event once, or it is the
           log.store,
           name,
           `${segment.id}-${index}`,
+        );
+        const event = new TextDecoder().decode(
+          new EventView().at(segment, index).event,
+        );
+        const told = await history.outcomeOf(name, {
+          segment: segment.id,
+          index,
+        });
+        assert.deepEqual(
+          told?.decision,
+          record === undefined
+            ? {
+              kind: "delivered",
+              attempts: attempts.get(event),
+              answer: { status: null, message: "" },
+            }
+            : { kind: "dead" },
+          event,
         );
         if (record !== undefined) {
           dead.push(new TextDecoder().decode(record.event));
