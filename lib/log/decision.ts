@@ -38,7 +38,16 @@ export interface Decided {
   /** All of the run, in its order. */
   readonly ranges: readonly RunRange[];
   /** What is passed over without being read: all from the old place to the new one; the run is empty then. */
-  readonly skipped?: { readonly count: number; readonly decision: Decision };
+  readonly skipped?: {
+    readonly count: number;
+    readonly decision: Decision;
+    /** Of what expired: ids of the first and the last, and their stored bytes. */
+    readonly range?: {
+      readonly first: string;
+      readonly last: string;
+      readonly bytes: number;
+    };
+  };
 }
 
 /** Events in a row in the log, over one or more segments, of which the same became. */

@@ -42,6 +42,11 @@ export function expiredWrites(
     decision.kind === "expired"
   ).map((range) => agedRange(decided, range));
   const ranges = aged.length > MOST_RANGES ? [joined(aged)] : aged;
+  const { skipped, at } = decided;
+  if (skipped?.range !== undefined) {
+    const { count: events, range } = skipped;
+    ranges.push({ ...range, events, from: null, to: null, at, reason: "age" });
+  }
   for (const { id, from, count, storedBytes, receivedAt } of damaged) {
     ranges.push({
       first: `${id}-${from}`,

@@ -13,9 +13,11 @@ import type { Holding } from "./cursor.ts";
 import { dropUncounted } from "./dead_letters.ts";
 import { HeldLease, LEASE_MS, leaseValue } from "./holding.ts";
 import { epochKey, leaseKey } from "./keys.ts";
+import { passTrimmed } from "./left.ts";
 import { Journal } from "./journal.ts";
 import { fromValue, messageOf, numberIn, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
+import { readTrimMark } from "./trim.ts";
 
 const POLL_MS = 1_000;
 /** A process that has its share leaves a connector that was handed over to the others for so long. */
@@ -164,7 +166,8 @@ async function takeOver(
     epoch: number,
     ...before !== "" && { before },
   });
-  return new HeldLease(log, connector, {
+  const mark = await readTrimMark(store);
+  const held = new HeldLease(log, connector, {
     nonce,
     epoch: version,
     place: cursor.place,
@@ -172,4 +175,7 @@ async function takeOver(
     journal,
     takenAt,
   });
+  // It was not configured for a while, and held nothing.
+  await passTrimmed(held, mark, clock.now());
+  return held;
 }

@@ -100,6 +100,7 @@ export class EventLog {
         ? undefined
         : new Disk(store.path, options.ballastBytes),
       connectors: options.connectors,
+      keepLeft: options.keepLeft ?? 0,
       keep: options.keep,
       keepBytes: options.keepBytes,
       maxBytes: options.maxBytes,

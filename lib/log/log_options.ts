@@ -15,6 +15,8 @@ export interface LogOptions {
   readonly lease?: number;
   /** The configured connectors: their places hold the log. Asked at each trim. */
   readonly connectors: () => readonly string[];
+  /** How long places and books of connectors that left the configuration are kept; absent or 0: for ever. */
+  readonly keepLeft?: number;
   /** How long settled events are kept for replay, in milliseconds, and how many bytes of them. */
   readonly keep: number;
   readonly keepBytes: number;

@@ -11,10 +11,12 @@ import type { Logger } from "../logger.ts";
 import type { Clock } from "../clock.ts";
 import type { Position } from "../event.ts";
 import { forgetExpired } from "./expired.ts";
+import { forgetLeft } from "./left.ts";
 import { trimHistory } from "./history.ts";
 import { countsOf, type Heads } from "./books.ts";
 import type { Disk } from "./disk.ts";
 import { readHeads, totalsOf } from "./heads.ts";
+import { heldByJobs } from "./jobs.ts";
 import { ballastKey } from "./keys.ts";
 import { isDiskFull, MAX_VALUE_BYTES, MAX_VALUES, messageOf } from "./kv.ts";
 import { readPlaces } from "./places.ts";
@@ -42,6 +44,8 @@ export interface RetentionParts {
   readonly logger: Logger;
   readonly disk: Disk | undefined;
   readonly connectors: () => readonly string[];
+  /** As `LogOptions`; 0: for ever. */
+  readonly keepLeft: number;
   readonly keep: number;
   readonly keepBytes: number;
   readonly maxBytes: number | undefined;
@@ -177,6 +181,9 @@ export class Retention {
       if (limit === undefined || isBefore(place, limit)) limit = place;
     }
     const now = clock.now();
+    for (const place of await heldByJobs(store, now)) {
+      if (limit === undefined || isBefore(place, limit)) limit = place;
+    }
     const wants = (header: Header | undefined) => {
       const isOld = header === undefined || now - header.receivedAt > keep;
       const isTooMuch = bytes - waiting > keepBytes;
@@ -205,6 +212,12 @@ export class Retention {
     }
     if (clock.monotonic() >= this.#forgetAt) {
       await forgetExpired(store, places.keys(), now);
+      await forgetLeft(store, {
+        known: places.keys(),
+        configured: new Set(connectors()),
+        now,
+        kept: this.#parts.keepLeft,
+      });
       this.#forgetAt = clock.monotonic() + FORGET_MS;
     }
     // What was appended here meanwhile is in neither number: it is read again.
