@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import { didYouMean } from "../config/environment.ts";
 import { nearest } from "../config/nearest.ts";
+import { printable } from "../printable.ts";
 import {
   type Call,
   type CliContext,
@@ -21,10 +22,13 @@ const ADVICE = `"deno task hecate help" lists the commands.`;
 /** Runs one command line; faults are printed. Never throws. */
 export async function runCli(
   args: readonly string[],
-  context: CliContext,
+  given: CliContext,
   commands: readonly Command[] = COMMANDS,
 ): Promise<ExitCode> {
-  const { out, err } = context;
+  const { out } = given;
+  // What is told may quote arguments, paths and answers.
+  const err = (line: string) => given.err(printable(line));
+  const context: CliContext = { ...given, err };
   try {
     const words = wordsOf(args);
     const [first] = words;

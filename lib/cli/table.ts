@@ -1,7 +1,10 @@
 /** Aligned columns for people. */
 
+import { printable } from "../printable.ts";
+
 /** Lines of columns two spaces apart; the last is not padded. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+export function table(given: readonly (readonly string[])[]): string[] {
+  const rows = given.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, at) => {

@@ -1,5 +1,6 @@
 /** A configuration file as read: maps, lists and texts with their places, and the lines that tell what is wrong. */
 
+import { printable } from "../printable.ts";
 import { didYouMean } from "./environment.ts";
 
 /** A place in the file, both from 1; columns count characters. */
@@ -58,8 +59,8 @@ const LONGEST_PATH = 200;
 
 /** A path on one line. */
 export function pathText(path: readonly (string | number)[]): string {
-  // deno-lint-ignore no-control-regex -- a quoted key may hold any character
-  const text = path.join(".").replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, "?");
+  // A quoted key may hold any character.
+  const text = printable(path.join("."));
   return text.length <= LONGEST_PATH ? text : `${text.slice(0, LONGEST_PATH)}…`;
 }
 

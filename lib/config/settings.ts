@@ -112,9 +112,9 @@ export function parseGroup<S>(
     faulty.add(key);
     if (given.told.has(key)) continue;
     const schemaOf = group.shape[key];
+    const text = given.values[key] ?? "";
     const choices = schemaOf && fieldMeta(schemaOf).choices;
-    const guess = nearest(given.values[key] ?? "", choices ?? []);
-    source.fault(key, issue.message, { guess });
+    source.fault(key, issue.message, { guess: meant(text, choices) });
   }
   const rest = Object.entries(given.values).filter(([key]) => !faulty.has(key));
   return schema.safeParse(Object.fromEntries(rest)).data;
@@ -130,11 +130,17 @@ export function checkSingly(
     const text = given.values[key], schema = group.shape[key];
     if (text === undefined || !(schema instanceof z.ZodType)) continue;
     for (const issue of schema.safeParse(text).error?.issues ?? []) {
-      source.fault(key, issue.message, {
-        guess: nearest(text, meta.choices ?? []),
-      });
+      source.fault(key, issue.message, { guess: meant(text, meta.choices) });
     }
   }
+}
+
+/** The choice nearest to a text that is none of them; what is one is refused for another reason. */
+function meant(
+  text: string,
+  choices: readonly string[] = [],
+): string | undefined {
+  return choices.includes(text) ? undefined : nearest(text, choices);
 }
 
 /** A setting as people are shown it. */

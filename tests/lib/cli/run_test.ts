@@ -19,6 +19,8 @@ const FILES: Readonly<Record<string, string>> = {
     "sinks:\n  one: { type: qradar, syslog_host: h, proxy: 'http://p:1', syslog_protocol: udp }\n  two: { type: splunk, url: 'https://x.example', token: t, tls_client_cert: c.pem, tls_client_key: k.pem }\n",
   "c.pem": "-----BEGIN CERTIFICATE-----\n",
   "k.pem": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+  "loud.yaml":
+    'sinks:\n  a: { type: splunk, url: "https://x.example", token: t, tls_ca_bundle: "x\\e[31m\\u202e" }\n',
   "odd.yaml":
     "sinks:\n  soc: { type: hec, url: 'http://far.example', token: t0ken-xyz, scope: { min_severity: low } }\n",
 };
@@ -250,6 +252,21 @@ Deno.test("config validate: what a start refuses only when it opens the connecto
       "refused.yaml:2:3: sinks.one: UDP cannot go through a proxy: choose tcp or tls.\n" +
       "refused.yaml:3:3: sinks.two: The client key is encrypted: it needs a passphrase.",
   });
+});
+
+Deno.test("runCli() sends no control character of a file, an argument or a setting to the terminal", async () => {
+  const lines = [
+    await run("config validate loud.yaml"),
+    await run("config validate n\x1b[2Jo.yaml"),
+    await run("connectors te\x9bst"),
+    await run("config show", { env: { HECATE_KV: "a\u0085b\u2066c" } }),
+    await run("config env good.yaml"),
+  ].map(({ out, err }) => out + err);
+  assert.match(lines[0] ?? "", /"x\?\[31m\?" cannot be read/);
+  assert.match(lines[3] ?? "", /a\?b\?c/);
+  for (const text of lines) {
+    assert.doesNotMatch(text, /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+  }
 });
 
 Deno.test("config validate: warnings, --deny-warnings, --json, -q", async () => {

@@ -57,6 +57,14 @@ const CASES: readonly FaultyCase[] = [
     ],
   },
   {
+    what: "what is one of the choices and yet refused is not guessed at",
+    yaml:
+      "sinks:\n  a:\n    type: xsiam\n    url: https://x.example\n    api_key: k\n    auth: hmac\n",
+    lines: [
+      "hecate.yaml:6:11: sinks.a.auth: hmac signs with the key's id: set XSIAM_API_KEY_ID.",
+    ],
+  },
+  {
     what: "wrong values, at the value, whether quoted or not",
     yaml:
       'port: 99999\nlog_level: "wran"\nkeep: [1]\nretry:\n  initial: soon\n  policy: stubborn\nprobe: { initial: 10m, max: 5m }\n' +
