@@ -271,17 +271,21 @@ class Link {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const due = this.#options.clock.monotonic() + QUIET_MS;
     this.#written.push({ due, resolve, reject });
-    this.#ripening ??= this.#ripen().finally(() => this.#ripening = undefined);
+    this.#ripening ??= this.#ripen();
     return promise;
   }
 
+  /** Runs until nothing waits, and says so at once: a turn later someone else may have come. */
   async #ripen(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#over;
     try {
       for (;;) {
         const [first] = this.#written;
-        if (first === undefined) return;
+        if (first === undefined) {
+          this.#ripening = undefined;
+          return;
+        }
         await clock.sleep(first.due - clock.monotonic(), signal);
         if (clock.monotonic() - first.due > STOOD_STILL_MS) {
           await clock.sleep(0, signal);

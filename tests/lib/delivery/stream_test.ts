@@ -191,6 +191,28 @@ Deno.test("stream: writes go out in the order of calls and count after a second 
   assert.equal(peer.connections[0]?.text, "a\nb\nc\n");
 });
 
+Deno.test("stream: what is asked for while the last wait ends has a wait of its own", async () => {
+  await using peer = new SyslogPeer();
+  const clock = new ManualClock();
+  await using stream = openStream({
+    url: new URL(`tcp://127.0.0.1:${peer.port}`),
+    tls: { verify: true },
+    timeout: 30_000,
+  }, { clock });
+  for (let turn = 0; turn < 20; turn++) {
+    const first = stream.open(NEVER);
+    await clock.untilDue(1000);
+    clock.advance(1000);
+    // Not in a function of its own: calling it would take a turn, and the first one counts.
+    for (let left = turn; left > 0; left--) await Promise.resolve();
+    const second = stream.open(NEVER);
+    for (let left = 40; left > 0; left--) await Promise.resolve();
+    assert.ok(clock.sleepers > 0, `nobody waits after ${turn} turns`);
+    clock.advance(1000);
+    await Promise.all([first, second]);
+  }
+});
+
 Deno.test("stream: a peer that takes nothing is given up after the time for a write, and dialled anew", async () => {
   await using peer = new SyslogPeer({ isDeaf: true });
   const clock = new ManualClock();
