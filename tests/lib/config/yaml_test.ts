@@ -299,7 +299,7 @@ Deno.test("readConfiguration() reads the retry policy", async () => {
     replay: true,
   });
   assert.deepEqual(warnings, [
-    "hecate.yaml:1:62: retry.replay comes with a later release and does nothing yet.",
+    "hecate.yaml:1:70: retry.replay comes with a later release and does nothing yet.",
   ]);
   const strict = await goodYaml({
     yaml: "retry: { policy: patient, attempts: 3 }\n",
