@@ -116,12 +116,11 @@ function fill(view: EventView, into: BatchBuffer): void {
 }
 
 /** Bytes of the longest message. */
-function longestLine(body: Uint8Array): number {
-  let longest = 0;
-  for (let start = 0; start < body.length;) {
-    const found = body.indexOf(0x0a, start);
-    const end = found < 0 ? body.length : found;
+function longestLine({ ends }: BatchBuffer): number {
+  let longest = 0, start = 0;
+  for (const end of ends) {
     longest = Math.max(longest, end - start);
+    // Its line feed.
     start = end + 1;
   }
   return longest;
@@ -158,7 +157,7 @@ const MOVED =
 function judge(reply: HttpReply, batch: BatchBuffer, now: number): Outcome {
   const outcome = classifyStatus(reply, now);
   if (outcome === undefined) {
-    const longest = longestLine(batch.body());
+    const longest = longestLine(batch);
     return longest <= MESSAGE_BYTES ? { kind: "delivered" } : {
       kind: "delivered",
       warning:

@@ -39,11 +39,17 @@ async function ingest(request: Request): Promise<Response> {
   return Response.json({ text: "Success", code: 0 });
 }
 
+/** Sends, and reads the answer as each vendor's says: Elastic's items, Splunk's code, XSIAM's error. */
 async function post(url: string, body: string): Promise<void> {
   const reply = await fetch(url, { method: "POST", body });
   const text = await reply.text();
   if (!reply.ok) throw new Error(`${url} answered ${reply.status}`);
-  if (text.includes('"errors":true')) throw new Error(`${url}: ${text}`);
+  const answer = text === "" ? {} : JSON.parse(text);
+  const items: { index: { status: number } }[] = answer.items ?? [];
+  if (
+    (answer.code ?? 0) !== 0 || (answer.error ?? "false") !== "false" ||
+    items.some(({ index }) => index.status > 299)
+  ) throw new Error(`${url}: ${text}`);
 }
 
 async function deliver([type, url]: [string, string], at: number) {
