@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { pass } from "../../support/drive.ts";
+import { FaultyKv } from "../../support/faulty_kv.ts";
+import { openRig } from "../../support/log_rig.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import { appendTo as appendAt, openTestLog } from "../../support/open_log.ts";
 import { BUSY, DELIVERED, REFUSED_KEY } from "../../support/scripted_sink.ts";
@@ -204,4 +207,81 @@ Deno.test("what waits at a connector that is off expires within a tenth of the s
   assert.deepEqual(sinkOf(rig).history, []);
   await rig.stop();
   await log.close();
+});
+
+Deno.test("several processes: what one switches the others do within two seconds; what is skipped is skipped once", async () => {
+  const real = await Deno.openKv(":memory:");
+  const clock = new ManualClock();
+  const traffic = { calls: 0 };
+  const start = async (instance: string) => {
+    const log = await openRig({
+      location: "http://kv.invalid",
+      clock,
+      instance,
+      connectors: () => ["soc"],
+      openKv: () =>
+        Promise.resolve(
+          new FaultyKv(real, { commit: () => undefined, traffic }),
+        ),
+    });
+    return await SwitchRig.open(log, clock, ["soc"]);
+  };
+  const a = await start("a");
+  const sink = sinkOf(a);
+  // It takes the lease before there is another.
+  await pass(clock, 2_000, 250, traffic);
+  const b = await start("b");
+  sink.auto = sinkOf(b).auto = () => DELIVERED;
+  await appendTo(b, ["1"]);
+  await pass(clock, 2_000, 250, traffic);
+  assert.equal(await b.books("soc"), "connected 1 0 0 0");
+  assert.deepEqual([sink.history, sinkOf(b).history], [["1"], []]);
+
+  // Switched off at one, by the other: at once here, within two seconds there.
+  await b.hands.disable("soc");
+  assert.equal(a.hands.of("soc").isEnabled, true);
+  await pass(clock, 2_000, 250, traffic);
+  assert.equal(a.hands.of("soc").isEnabled, false);
+  await appendTo(a, ["2", "3"]);
+  await pass(clock, 20_000, 500, traffic);
+  for (const rig of [a, b]) {
+    assert.equal(await rig.books("soc"), "disabled 1 0 0 2");
+    assert.equal((await rig.report("soc"))?.holder, null, "nobody's");
+  }
+
+  await b.hands.enable("soc", "newest");
+  await appendTo(a, ["4"]);
+  await pass(clock, 5_000, 250, traffic);
+  for (const rig of [a, b]) {
+    assert.equal(await rig.books("soc"), "connected 2 2 0 0");
+    assert.equal(rig.hands.of("soc").skip, undefined);
+  }
+  assert.deepEqual([...sink.history, ...sinkOf(b).history].toSorted(), [
+    "1",
+    "4",
+  ]);
+
+  // Tried now, wherever the lease is.
+  sink.auto = sinkOf(b).auto = () => BUSY;
+  const tries = () => sink.history.length + sinkOf(b).history.length;
+  await appendTo(a, ["5"]);
+  while ((await a.report("soc"))?.state !== "retrying") {
+    await pass(clock, 250, 250, traffic);
+  }
+  for (let n = 0; n < 6; n++) await pass(clock, 30_000, 1_000, traffic);
+  const before = tries();
+  sink.auto = sinkOf(b).auto = () => DELIVERED;
+  assert.ok(await a.hands.probe("soc"));
+  await pass(clock, 2_000, 250, traffic);
+  assert.equal(tries(), before + 1);
+  assert.equal(await b.books("soc"), "connected 3 2 0 0");
+  for (const rig of [a, b]) {
+    const ended = rig.stop();
+    await pass(clock, 5_000, 250, traffic);
+    await ended;
+    const closed = rig.log.close();
+    await pass(clock, 5_000, 250, traffic);
+    await closed;
+  }
+  real.close();
 });
