@@ -220,7 +220,14 @@ class PostSink implements Sink {
     if (last?.said.status === status && isSame(last.body, body)) {
       return last.said;
     }
-    const said = { status, message: words(reply) };
+    let message: string | undefined;
+    const said = {
+      status,
+      // Of the answers of a second one is kept: only that one's words are looked for.
+      get message() {
+        return message ??= words(reply);
+      },
+    };
     this.#answer = { body, said };
     return said;
   }
