@@ -318,3 +318,31 @@ Deno.test("strict and a wrong token: the events are dead letters with auth", asy
   );
   assert.match(relay.stdout(), /"delivery.held".*after 3 attempts/);
 });
+
+Deno.test("strict with replay: what was given up is delivered by a job of its own once the SIEM is back, once each", async () => {
+  await using siem = await startDemoSiem({
+    targets: { hec: { protocol: "hec" } },
+  });
+  await using relay = await startRelay({
+    env: {
+      ...TOKENS,
+      ...siem.environment(),
+      HECATE_KV: ":memory:",
+      HECATE_RETRY_POLICY: "strict",
+      HECATE_RETRY_INITIAL: "10ms",
+      HECATE_RETRY_ATTEMPTS: "2",
+      HECATE_RETRY_REPLAY: "true",
+    },
+  });
+  assert.doesNotMatch(relay.stdout(), /"config.warning"/);
+  siem.fault("hec", { kind: "status", status: 401 });
+  await post(relay.url, [1, 2]);
+  await until(relay.url, (row) => row["dead"] === 2);
+  siem.clear();
+  await post(relay.url, [3]);
+  const done = await until(relay.url, (row) => row["delivered"] === 3);
+  assert.deepEqual([done["dead"], done["accepted"]], [0, 3]);
+  assert.deepEqual(numbers(siem.received("hec")).toSorted(), [1, 2, 3]);
+  const { json } = await ask(relay.url, "/replays", {});
+  assert.equal(json.items.length, 1);
+});

@@ -78,20 +78,11 @@ export function relaySettings(
     );
   }
   for (const key of ["retry_attempts", "retry_replay"] as const) {
-    if (source.origin(key) === undefined) continue;
-    if (input.retry_policy === "patient") {
-      source.warn(
-        key,
-        `${source.name(key)} has no effect: the retry policy is patient.`,
-      );
-    }
-  }
-  if (input.retry_policy === "strict" && input.retry_replay) {
+    const isSet = source.origin(key) !== undefined;
+    if (!isSet || input.retry_policy !== "patient") continue;
     source.warn(
-      "retry_replay",
-      `${
-        source.name("retry_replay")
-      } comes with a later release and does nothing yet.`,
+      key,
+      `${source.name(key)} has no effect: the retry policy is patient.`,
     );
   }
   for (const which of ["retry", "probe"] as const) {

@@ -178,7 +178,7 @@ export const RELAY = group({
     toggle({
       title: "Replay by itself",
       help:
-        "Only with `strict`: what was given up goes again once the SIEM is back.",
+        "Only with `strict`: what was given up is replayed by a job of its own once the connector delivers again.",
     }),
     "false",
   ),

@@ -298,9 +298,7 @@ Deno.test("readConfiguration() reads the retry policy", async () => {
     attempts: 3,
     replay: true,
   });
-  assert.deepEqual(warnings, [
-    "hecate.yaml:1:70: retry.replay comes with a later release and does nothing yet.",
-  ]);
+  assert.deepEqual(warnings, []);
   const strict = await goodYaml({
     yaml: "retry: { policy: patient, attempts: 3 }\n",
     env: { HECATE_RETRY_POLICY: "strict" },
