@@ -12,13 +12,13 @@ import { systemClock } from "./lib/clock.ts";
 import { type Configuration, readConfiguration } from "./lib/config/load.ts";
 import { RiskWatch } from "./lib/delivery/risk.ts";
 import { BooksWatch } from "./lib/delivery/books_watch.ts";
-import { DeadLetterFile } from "./lib/delivery/dead_letter_file.ts";
-import { Fleet } from "./lib/delivery/fleet.ts";
+import type { Fleet } from "./lib/delivery/fleet.ts";
 import { openDatagrams } from "./lib/delivery/datagram.ts";
 import { openHttp } from "./lib/delivery/http_client.ts";
 import { openStream } from "./lib/delivery/stream.ts";
-import { openFilter } from "./lib/delivery/scope_filter.ts";
-import { type ReportedConnector, statusReport } from "./lib/delivery/status.ts";
+import { openFleet, openHands } from "./lib/delivery/open_fleet.ts";
+import { reportedConnectors, warningsOf } from "./lib/delivery/reported.ts";
+import { statusReport } from "./lib/delivery/status.ts";
 import { connectorSwitcher } from "./lib/delivery/switching.ts";
 import { platformToken } from "./lib/delivery/platform_token.ts";
 import { jsonLogger, type Logger } from "./lib/logger.ts";
@@ -28,15 +28,14 @@ import { beginPlaces } from "./lib/log/begin.ts";
 import { openCredentials } from "./lib/log/credentials.ts";
 import { DeadLetters } from "./lib/log/dead_kept.ts";
 import { History } from "./lib/log/history.ts";
-import { Hands } from "./lib/log/hands.ts";
-import { takeLease } from "./lib/log/lease.ts";
+import type { Hands } from "./lib/log/hands.ts";
 import { type EventLog, openLog } from "./lib/log/log.ts";
 import { Replays } from "./lib/log/replays.ts";
 import { hadEvent } from "./lib/log/standing.ts";
 import { openStore, type Store, StoreError } from "./lib/log/store.ts";
-import { oldestWaiting } from "./lib/log/waiting.ts";
-import { mapEvent } from "./lib/ocsf/map.ts";
+import { type LoadedMap, loadedMap } from "./lib/ocsf/loaded_map.ts";
 import { OcsfReader } from "./lib/ocsf/reader.ts";
+import { printable } from "./lib/printable.ts";
 import { redactor } from "./lib/secrets.ts";
 import { type App, createApp } from "./routes/app.ts";
 import { AddressInUse, listen, ListenFault } from "./routes/listen.ts";
@@ -72,6 +71,17 @@ class StartFault extends Error {
   }
 }
 
+function configurationFault(
+  faults: readonly string[],
+  warnings: readonly string[],
+): StartFault {
+  return new StartFault([
+    `Hecate cannot start: ${faults.length} fault(s) in the configuration.`,
+    ...faults,
+    ...warnings.map((warning) => `(${warning})`),
+  ], EXIT_CONFIGURATION);
+}
+
 /** Starts a relay from an environment. @throws {StartFault} */
 async function startRelay(env: Environment): Promise<Relay> {
   const settings = await readConfiguration({
@@ -80,11 +90,7 @@ async function startRelay(env: Environment): Promise<Relay> {
     types: Object.values(registry),
   });
   if (!settings.ok) {
-    throw new StartFault([
-      `Hecate cannot start: ${settings.faults.length} fault(s) in the configuration.`,
-      ...settings.faults,
-      ...settings.warnings.map((warning) => `(${warning})`),
-    ], EXIT_CONFIGURATION);
+    throw configurationFault(settings.faults, settings.warnings);
   }
   const { relay } = settings;
   const logger = jsonLogger({
@@ -111,20 +117,27 @@ async function startRelay(env: Environment): Promise<Relay> {
       from: common.startFrom,
     })),
   );
-  const hands = await openHands(log, settings, logger);
+  const hands = await openHands(log, settings.connectors, logger);
   const replays = openReplays(log, settings.relay.expire);
-  const fleet = await openFleet({
+  const ocsf = loadedMap();
+  const environment = sinkEnvironment(relay, env, ocsf);
+  const opened = await openFleet({
+    ...settings,
     log,
     replays,
-    settings,
     hands,
+    environment,
+    clock: systemClock,
+    random: Math.random,
     logger,
-    env,
   });
+  if (!opened.ok) throw configurationFault(opened.faults, []);
+  const { fleet } = opened;
   undo.defer(() => fleet.stop());
   const started = await serve({
     env,
     settings,
+    ocsf,
     store,
     log,
     replays,
@@ -157,84 +170,6 @@ function openTheLog(
   });
 }
 
-/** Which connectors are on: by hand, or at their first start as configured. */
-async function openHands(
-  log: EventLog,
-  { connectors }: Settings,
-  logger: Logger,
-): Promise<Hands> {
-  const hands = await Hands.open(
-    log,
-    connectors.map(({ name, common: { enabled } }) => ({ name, enabled })),
-  );
-  for (const { name, common } of connectors) {
-    const { isEnabled } = hands.of(name);
-    if (isEnabled === common.enabled) continue;
-    logger.log(
-      "warn",
-      "config.warning",
-      `The connector is ${
-        isEnabled ? "on" : "off"
-      }, as it was left: the configuration's \`enabled\` counted at its first start only. \`hecate connectors enable|disable\` switches it.`,
-      { connector: name },
-    );
-  }
-  return hands;
-}
-
-async function openFleet({ log, replays, settings, hands, logger, env }: {
-  readonly log: EventLog;
-  readonly replays: Replays;
-  readonly settings: Settings;
-  readonly hands: Hands;
-  readonly logger: Logger;
-  readonly env: Environment;
-}): Promise<Fleet> {
-  const { relay, connectors } = settings;
-  const environment = sinkEnvironment(relay, env);
-  const deadLetterFile = relay.deadLetterPath === undefined
-    ? undefined
-    : new DeadLetterFile(relay.deadLetterPath, logger);
-  // Nothing is written yet: a path that cannot be written to is said at the start, not at the first dead letter.
-  void deadLetterFile?.append([]);
-  const active = connectors.filter(({ isFed }) => isFed);
-  // Filters first: what has to be awaited must not come between sinks that are open and the fleet that closes them.
-  const filters = await Promise.all(
-    active.map(({ name, scope }) =>
-      scope && openFilter(scope, environment.ocsf, (why) =>
-        logger.log(
-          "warn",
-          "config.warning",
-          "scope.when failed for an event; such events pass.",
-          { connector: name, error: why },
-        ))
-    ),
-  );
-  return new Fleet({
-    connectors: active.map((connector, at) => ({
-      name: connector.name,
-      type: connector.type.type,
-      sink: openSink(connector, environment),
-      filter: filters[at],
-    })),
-    source: log,
-    takeLease: (name, signal) => takeLease(log, name, { signal }),
-    hands,
-    oldestWaiting: (name) => oldestWaiting(log, name),
-    settings: {
-      retry: relay.retry,
-      probe: relay.probe,
-      expire: relay.expire,
-      ...relay.retry.policy === "strict" && { strict: relay.retry },
-    },
-    clock: systemClock,
-    random: Math.random,
-    logger,
-    ...(deadLetterFile === undefined ? {} : { deadLetterFile }),
-    replays,
-  });
-}
-
 /** Dead letters, and replays of them and of the log. */
 function openReplays(log: EventLog, expire: number): Replays {
   const { store } = log;
@@ -258,6 +193,7 @@ function openReplays(log: EventLog, expire: number): Replays {
 function sinkEnvironment(
   relay: Settings["relay"],
   env: Environment,
+  { map }: LoadedMap,
 ): SinkEnvironment {
   const deploy = platformToken(env);
   return {
@@ -267,7 +203,7 @@ function sinkEnvironment(
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     readFile: (path) => Deno.readTextFileSync(path),
     ...deploy !== undefined && { platformToken: deploy },
-    ocsf: new OcsfReader({ map: mapEvent }).form,
+    ocsf: new OcsfReader({ map }).form,
     http: (target) =>
       openHttp(target, { clock: systemClock, userAgent: `hecate/${VERSION}` }),
     stream: (target) => openStream(target, { clock: systemClock }),
@@ -288,8 +224,10 @@ function connectorTester(settings: Settings, env: Environment) {
     const { testConnection } = await import(
       "./lib/delivery/test_connection.ts"
     );
+    const ocsf = loadedMap();
+    await ocsf.load();
     return await testConnection(connector, {
-      environment: sinkEnvironment(relay, env),
+      environment: sinkEnvironment(relay, env, ocsf),
       event,
       redact: redactor(secrets),
       signal,
@@ -297,26 +235,11 @@ function connectorTester(settings: Settings, env: Environment) {
   };
 }
 
-/** @throws {StartFault} when the settings ask for what this Deno cannot do. */
-function openSink(
-  connector: Settings["connectors"][number],
-  environment: Parameters<Settings["connectors"][number]["open"]>[0],
-): ReturnType<Settings["connectors"][number]["open"]> {
-  try {
-    return connector.open(environment);
-  } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause;
-    throw new StartFault(
-      [`Hecate cannot start: connector ${connector.name}: ${cause.message}`],
-      EXIT_CONFIGURATION,
-    );
-  }
-}
-
 /** Mounts the routes, listens, starts the deliveries, and knows how to end it all. */
 async function serve(parts: {
   readonly env: Environment;
   readonly settings: Settings;
+  readonly ocsf: LoadedMap;
   readonly store: Store;
   readonly log: EventLog;
   readonly replays: Replays;
@@ -324,7 +247,8 @@ async function serve(parts: {
   readonly fleet: Fleet;
   readonly logger: Logger;
 }): Promise<Relay> {
-  const { env, settings, store, log, replays, hands, fleet, logger } = parts;
+  const { env, settings, ocsf, store, log, replays, hands, fleet, logger } =
+    parts;
   const { relay } = settings;
   const startedAt = systemClock.monotonic();
   const isLasting = !isTemporaryStore(env);
@@ -355,7 +279,7 @@ async function serve(parts: {
   const status = () =>
     statusReport({
       log,
-      connectors: reported(settings, hands, fleet),
+      connectors: reportedConnectors(settings.connectors, hands, fleet),
       keep: relay.keep,
       expire: relay.expire,
       version: VERSION,
@@ -436,6 +360,8 @@ async function serve(parts: {
   risks.start();
   log.share.tell(() => warningsOf(fleet));
   hands.start();
+  // Events are taken already: what only deliveries need is loaded now.
+  await ocsf.load();
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
@@ -464,32 +390,6 @@ async function serve(parts: {
   };
 }
 
-/** What SIEMs warned of, by the connectors that this process holds. */
-function warningsOf(fleet: Fleet): Record<string, string> {
-  return Object.fromEntries(
-    fleet.live().flatMap(({ name, warning }) =>
-      warning === null ? [] : [[name, warning.slice(0, 300)]]
-    ),
-  );
-}
-
-/** Every configured connector; those that no source feeds have no loop. */
-function reported(
-  { connectors }: Settings,
-  hands: Hands,
-  fleet: Fleet,
-): ReportedConnector[] {
-  const live = new Map(fleet.live().map((one) => [one.name, one]));
-  return connectors.map(({ name, type, isFed }) => ({
-    name,
-    type: type.type,
-    oldestWaiting: live.get(name)?.oldestWaiting ?? null,
-    warning: live.get(name)?.warning ?? null,
-    isDisabled: !hands.of(name).isEnabled,
-    isFed,
-  }));
-}
-
 /** Deno Deploy gives an app without a database a store that ends with the process: never accept events into that. */
 function isTemporaryStore(env: Environment): boolean {
   return env["DENO_KV_REQUIRES_DISTRIBUTED_DATABASE"] !== undefined &&
@@ -508,7 +408,7 @@ function machineName(): string {
 /** Says something to the person at the terminal, beside the log lines on stdout. */
 function tell(line: string): void {
   // deno-lint-ignore no-console -- the terminal is who this is for
-  console.error(line);
+  console.error(printable(line));
 }
 
 /** Ends the program in order at the first signal; at once at a second one that is not an echo of the first. */
@@ -540,13 +440,15 @@ function endOnSignals(stop: () => Promise<void>): void {
 async function runCommand(args: readonly string[]): Promise<never> {
   const { runCli } = await import("./lib/cli/run.ts");
   const env = Deno.env.toObject();
+  const ocsf = loadedMap();
+  await ocsf.load();
   const code = await runCli(args, {
     env,
     types: Object.values(registry),
     version: VERSION,
     platform: `deno ${Deno.version.deno}`,
     readFile: (path) => Deno.readTextFileSync(path),
-    sinkEnvironment: (relay) => sinkEnvironment(relay, env),
+    sinkEnvironment: (relay) => sinkEnvironment(relay, env, ocsf),
     // deno-lint-ignore no-console -- results go to stdout
     out: (line) => console.log(line),
     err: tell,

@@ -93,6 +93,39 @@ sinks:
   });
 });
 
+Deno.test("hecate.yaml: start and config validate tell what only the opening of connectors shows, all of it", async () => {
+  const files = {
+    "my.yaml": `kv: ":memory:"
+port: 0
+sinks:
+  udp: { type: qradar, syslog_host: h, syslog_protocol: udp, proxy: "http://p:1" }
+  key: { type: splunk, url: "https://x.example", token: t, tls_client_cert: c.pem, tls_client_key: k.pem }
+`,
+    "c.pem": "-----BEGIN CERTIFICATE-----\n",
+    "k.pem": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+  };
+  await inFolder(files, async (folder) => {
+    for (
+      const options of [
+        { env: { HECATE_CONFIG: "my.yaml" } },
+        {
+          flags: ["-P=hecate"],
+          args: ["hecate", "config", "validate", "my.yaml"],
+        },
+      ]
+    ) {
+      await using relay = spawnRelay({ ...options, cwd: folder });
+      assert.equal((await relay.ended).code, 78);
+      const told = relay.stderr().split("\n")
+        .filter((line) => line.startsWith("my.yaml:"));
+      assert.deepEqual(told, [
+        "my.yaml:4:3: sinks.udp: UDP cannot go through a proxy: choose tcp or tls.",
+        "my.yaml:5:3: sinks.key: The client key is encrypted: it needs a passphrase.",
+      ]);
+    }
+  });
+});
+
 Deno.test("hecate.yaml: two sinks of one type get everything, the one that no source names gets and counts nothing", async () => {
   const splunk = { protocol: "splunk" as const };
   await using siem = await startDemoSiem({

@@ -50,7 +50,7 @@ async function opened(
     context.sinkEnvironment(loaded.relay),
   );
   if (!result.ok) return { ...loaded, ...result };
-  for (const sink of result.sinks) await sink[Symbol.asyncDispose]();
+  for (const { sink } of result.sinks) await sink[Symbol.asyncDispose]();
   return loaded;
 }
 

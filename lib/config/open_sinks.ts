@@ -3,9 +3,15 @@
 import type { Sink, SinkEnvironment } from "../connector.ts";
 import type { ConfiguredConnector } from "./load_connector.ts";
 
+/** A connector with its open sink. */
+export interface OpenedSink {
+  readonly connector: ConfiguredConnector;
+  readonly sink: Sink;
+}
+
 /** What opening came to: the sinks in the connectors' order, or every fault as a line; then none is left open. */
 export type OpenedSinks =
-  | { readonly ok: true; readonly sinks: readonly Sink[] }
+  | { readonly ok: true; readonly sinks: readonly OpenedSink[] }
   | { readonly ok: false; readonly faults: readonly string[] };
 
 /** Opens each that a source feeds. Offline. The sinks are the caller's to close. */
@@ -15,10 +21,11 @@ export async function openSinks(
 ): Promise<OpenedSinks> {
   const faults: string[] = [];
   await using undo = new AsyncDisposableStack();
-  const sinks: Sink[] = [];
+  const sinks: OpenedSink[] = [];
   for (const connector of connectors.filter(({ isFed }) => isFed)) {
     try {
-      sinks.push(undo.use(connector.open(environment)));
+      const sink = undo.use(connector.open(environment));
+      sinks.push({ connector, sink });
     } catch (cause) {
       // The contract of `open`: a sentence for the operator.
       if (!(cause instanceof TypeError)) throw cause;
