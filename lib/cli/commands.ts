@@ -23,6 +23,16 @@ import {
 import { eventShow } from "./event_command.ts";
 import { logVerify } from "./log_commands.ts";
 import {
+  deadReplay,
+  replayFollow,
+  replayList,
+  replayPause,
+  replayResume,
+  replayShow,
+  replayStart,
+  replayStop,
+} from "./replay_commands.ts";
+import {
   connectorsDisable,
   connectorsEnable,
   connectorsProbe,
@@ -66,9 +76,17 @@ export const COMMANDS: readonly Command[] = [
   deadList,
   deadShow,
   deadGroups,
+  deadReplay,
   deadDiscard,
   deadExport,
   deadImport,
+  replayStart,
+  replayList,
+  replayShow,
+  replayFollow,
+  replayPause,
+  replayResume,
+  replayStop,
   logVerify,
   version,
   help,

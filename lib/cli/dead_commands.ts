@@ -19,7 +19,7 @@ const PATH = "/dead-letters";
 const IMPORT_BYTES = 8 * 1024 * 1024;
 const MOST = 500;
 
-const FILTER_FLAGS: Readonly<Record<string, Flag>> = {
+export const FILTER_FLAGS: Readonly<Record<string, Flag>> = {
   connector: { kind: "text", value: "NAME", help: "Of this connector only." },
   reason: {
     kind: "text",
@@ -35,9 +35,10 @@ const FILTER_FLAGS: Readonly<Record<string, Flag>> = {
   },
 };
 
-const YES: Flag = { kind: "switch", short: "y", help: "Do it." };
+export const YES: Flag = { kind: "switch", short: "y", help: "Do it." };
 
-function filterIn(call: Call): Record<string, string> {
+/** The filter that the flags make. */
+export function filterIn(call: Call): Record<string, string> {
   return Object.fromEntries(
     Object.keys(FILTER_FLAGS).flatMap((name) => {
       const value = call.value(name);
@@ -379,14 +380,16 @@ function readFrom(path: string): ReadableStream<Uint8Array<ArrayBuffer>> {
   }
 }
 
-function itemsOf(
+/** The items of a list. */
+export function itemsOf(
   json: Partial<Record<string, unknown>>,
 ): Partial<Record<string, unknown>>[] {
   const { items } = json;
   return Array.isArray(items) ? items.map(asObject) : [];
 }
 
-function numberIn(call: Call, flag: string): number | undefined {
+/** A whole number; undefined: the flag is not there. @throws {CliFault} */
+export function numberIn(call: Call, flag: string): number | undefined {
   const text = call.value(flag);
   if (text === undefined) return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);

@@ -149,20 +149,55 @@ Deno.test("replay: live events go before the next batch of a job", async () => {
 });
 
 Deno.test("replay: a new connector gets the whole log from the oldest event, byte for byte", async () => {
-  await using rig = await ReplayRig.open({
-    connectors: ["soc", "new"],
-    limits: { events: 7 },
-  });
-  // The new one had begun behind these.
+  const folder = await Deno.makeTempDir();
+  const location = `${folder}/hecate.kv`;
   const texts = numbered(50);
-  rig.sink("new").auto = () => ({ kind: "delivered" });
-  for (let from = 0; from < 50; from += 5) {
-    await rig.append(...texts.slice(from, from + 5));
+  let ids: string[] = [];
+  {
+    await using rig = await ReplayRig.open({ location });
+    for (let from = 0; from < 50; from += 5) {
+      ids = ids.concat(await rig.append(...texts.slice(from, from + 5)));
+    }
+    equal(await rig.figures(), "50 50 0 0 0 0");
   }
-  equal(await rig.figures("new"), "50 50 0 0 0 0");
-  const { id } = await rig.replays.startLog(rig.wish({ to: ["new"] }));
-  await rig.rest();
-  equal(await rig.counts(id), "0 0 0 50 0 finished");
+  {
+    await using rig = await ReplayRig.open({
+      location,
+      connectors: ["soc", "new"],
+      limits: { events: 7 },
+    });
+    rig.bad.add("n33");
+    await rig.append("live");
+    equal(await rig.figures("new"), "1 1 0 0 0 0");
+    const { estimateLog } = {
+      estimateLog: await rig.replays.estimateLog(rig.wish({ to: ["new"] })),
+    };
+    equal(`${estimateLog.events} ${estimateLog.alreadyDelivered}`, "51 1");
+    const { id } = await rig.replays.startLog(rig.wish({ to: ["new"] }));
+    await rig.rest();
+    equal(await rig.counts(id), "49 0 1 1 0 finished");
+    equal(await rig.figures("new"), "51 50 0 1 0 0");
+    deepEqual(rig.texts("new"), [
+      "live",
+      ...texts.filter((text) => text !== "n33"),
+    ]);
+    // The letter is one like others.
+    const letter = await rig.dead.read({ connector: "new", id: ids[33] ?? "" });
+    equal(letter?.attempts, 1);
+    rig.bad.clear();
+    const again = await rig.replays.startLog(rig.wish({ to: ["new", "soc"] }));
+    await rig.rest();
+    equal(await rig.counts(again.id), "1 0 0 101 0 finished");
+    equal(await rig.figures("new"), "51 51 0 0 0 0");
+    const all = await rig.replays.startLog(
+      rig.wish({ to: ["new"], all: true }),
+    );
+    await rig.rest();
+    equal(await rig.counts(all.id), "51 0 0 0 0 finished");
+    equal(await rig.figures("new"), "51 51 0 0 0 0");
+    equal(await rig.figures("soc"), "51 51 0 0 0 0");
+  }
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("replay: pause takes hold after the batch in flight, resume goes on, stop leaves the rest", async () => {

@@ -1,0 +1,373 @@
+/** `hecate replay …` and `hecate dead replay`: jobs of a running relay. */
+
+import { systemClock } from "../clock.ts";
+import { asObject, asText } from "../json/objects.ts";
+import {
+  type Call,
+  type CliContext,
+  CliFault,
+  type Command,
+  EXIT,
+  type ExitCode,
+  type Flag,
+  RELAY_FLAGS,
+} from "./command.ts";
+import {
+  FILTER_FLAGS,
+  filterIn,
+  itemsOf,
+  numberIn,
+  YES,
+} from "./dead_commands.ts";
+import { askJson } from "./relay_client.ts";
+import { table } from "./table.ts";
+
+const PATH = "/replays";
+const FOLLOW_MS = 1_000;
+const MOST = 500;
+
+type Json = Partial<Record<string, unknown>>;
+
+const FOLLOW: Flag = {
+  kind: "switch",
+  help:
+    "Stay until it ends, with its progress on stderr. Exit 6 when some events are dead letters then.",
+};
+const DRY_RUN: Flag = {
+  kind: "switch",
+  help: "Only say how much it would be.",
+};
+
+/** `replay start` */
+export const replayStart: Command = {
+  name: "replay start",
+  help:
+    "Send events of the log again, or to a connector that never had them. Events that come in go first.",
+  flags: {
+    to: {
+      kind: "text",
+      value: "NAME[,NAME]",
+      help: "To these connectors.",
+    },
+    from: {
+      kind: "text",
+      value: "oldest|TIME|ID",
+      help: "From here on: the oldest event kept, a time, an event.",
+    },
+    until: {
+      kind: "text",
+      value: "TIME|ID",
+      help: "Up to here, not included. Absent: what is there now.",
+    },
+    rate: {
+      kind: "text",
+      value: "NUMBER",
+      help: "Events a second at the most (200); 0: no cap.",
+    },
+    all: {
+      kind: "switch",
+      help: "Also what was delivered to it before: that arrives twice.",
+    },
+    "no-mark": {
+      kind: "switch",
+      help: "Without `hecate.replay=<id>` in the envelope's fields.",
+    },
+    "dry-run": DRY_RUN,
+    follow: FOLLOW,
+    ...RELAY_FLAGS,
+  },
+  async run(call, context) {
+    const to = call.value("to"), from = call.value("from");
+    if (to === undefined || from === undefined) {
+      throw new CliFault(
+        EXIT.usage,
+        "--to and --from are needed.",
+        "Such as: replay start --to soc-b --from oldest --dry-run",
+      );
+    }
+    const rate = numberIn(call, "rate");
+    return await start(call, context, {
+      kind: "log",
+      to: to.split(",").map((name) => name.trim()),
+      from,
+      until: call.value("until") ?? null,
+      ...rate !== undefined && { rate },
+      all: call.has("all"),
+      mark: !call.has("no-mark"),
+    });
+  },
+};
+
+/** `dead replay` */
+export const deadReplay: Command = {
+  name: "dead replay",
+  arguments: "[ID…]",
+  count: [0, 10_000],
+  help:
+    "Send dead letters again: those named, or all that the flags choose. What is refused again stays.",
+  flags: {
+    ...FILTER_FLAGS,
+    expect: {
+      kind: "text",
+      value: "NUMBER",
+      help: "How many there must be. Absent: as many as there are.",
+    },
+    rate: {
+      kind: "text",
+      value: "NUMBER",
+      help: "Events a second at the most. Absent: no cap.",
+    },
+    "dry-run": DRY_RUN,
+    follow: FOLLOW,
+    yes: YES,
+    ...RELAY_FLAGS,
+  },
+  async run(call, context) {
+    const ids = call.arguments, filter = filterIn(call);
+    if (ids.length > 0 && Object.keys(filter).length > 0) {
+      throw new CliFault(EXIT.usage, "ids or flags that choose, not both.");
+    }
+    const rate = numberIn(call, "rate");
+    const wish = {
+      kind: "dead-letters",
+      ...ids.length > 0 ? { ids } : { filter },
+      ...rate !== undefined && { rate },
+    };
+    if (call.has("dry-run")) return await start(call, context, wish);
+    let expect = numberIn(call, "expect");
+    if (expect === undefined || !call.has("yes")) {
+      const { json } = await ask(call, context, { ...wish, dry_run: true });
+      expect ??= Number(json["events"]);
+      if (!call.has("yes")) {
+        context.err(`${counted(expect, "dead letter")} would be sent again.`);
+        throw new CliFault(EXIT.usage, "nothing was done.", "Add -y to go on.");
+      }
+    }
+    return await start(call, context, { ...wish, expect });
+  },
+};
+
+function ask(call: Call, context: CliContext, body: Json) {
+  const text = JSON.stringify(body);
+  return askJson(call, context, { method: "POST", path: PATH, body: text });
+}
+
+async function start(
+  call: Call,
+  context: CliContext,
+  wish: Json,
+): Promise<ExitCode> {
+  if (call.has("dry-run")) {
+    const { text, json } = await ask(call, context, { ...wish, dry_run: true });
+    context.out(
+      call.has("json") ? text : estimateLine(json, wish["all"] === true),
+    );
+    return EXIT.done;
+  }
+  const { text, json } = await ask(call, context, wish);
+  if (call.has("follow")) return await follow(call, context, json);
+  context.out(call.has("json") ? text : jobLine(json));
+  return EXIT.done;
+}
+
+/** "About 1,180,000 events, 98 minutes at this rate. 3 were delivered to it before and will arrive twice." */
+function estimateLine(json: Json, isAll: boolean): string {
+  const { seconds } = json;
+  const events = counted(Number(json["events"]), "event");
+  const time = typeof seconds === "number"
+    ? `${spanOf(seconds)} at this rate`
+    : "as fast as the SIEM takes them";
+  const had = Number(json["already_delivered"]);
+  const before = had === 0
+    ? ""
+    : ` ${had.toLocaleString("en-US")} ${
+      had === 1 ? "was" : "were"
+    } delivered to it before and will ${
+      isAll ? "arrive twice" : "be skipped"
+    }.`;
+  return `About ${events}, ${time}.${before}`;
+}
+
+function spanOf(seconds: number): string {
+  if (seconds < 120) return counted(seconds, "second");
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120
+    ? counted(minutes, "minute")
+    : counted(Math.round(minutes / 60), "hour");
+}
+
+function counted(count: number, what: string): string {
+  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
+}
+
+function jobLine(job: Json): string {
+  const count = (name: string) => Number(job[name]).toLocaleString("en-US");
+  const done = Number(job["total"]) - Number(job["left"]);
+  const error = asObject(job["last_error"]);
+  const waits = job["state"] === "running" && asText(error["message"]) !== ""
+    ? ` Last fault: ${printable(asText(error["message"]))}`
+    : "";
+  return `${asText(job["id"])} ${asText(job["state"])}: ${
+    done.toLocaleString("en-US")
+  } of ${count("total")} done (delivered ${count("delivered")}, again dead ${
+    count("dead")
+  }, filtered ${count("filtered")}, skipped ${count("skipped")}).${waits}`;
+}
+
+/** Asks again until the job has ended. */
+async function follow(
+  call: Call,
+  context: CliContext,
+  first: Json,
+): Promise<ExitCode> {
+  const path = `${PATH}/${encodeURIComponent(asText(first["id"]))}`;
+  let job = first, said = "";
+  while (job["state"] === "running" || job["state"] === "paused") {
+    const line = jobLine(job);
+    if (line !== said && !call.has("quiet")) context.err(line);
+    said = line;
+    await systemClock.sleep(FOLLOW_MS);
+    job = (await askJson(call, context, { path })).json;
+  }
+  context.out(call.has("json") ? JSON.stringify(job) : jobLine(job));
+  return Number(job["dead"]) > 0 ? EXIT.partly : EXIT.done;
+}
+
+/** `replay list` */
+export const replayList: Command = {
+  name: "replay list",
+  help: "Print replays, newest first.",
+  flags: {
+    state: {
+      kind: "text",
+      value: "STATE",
+      help: "Of this state only: running, paused, finished, stopped.",
+    },
+    ...RELAY_FLAGS,
+  },
+  async run(call, context) {
+    const rows: string[][] = [];
+    let cursor: string | undefined, count = 0;
+    do {
+      const { json } = await askJson(call, context, {
+        path: PATH,
+        query: { state: call.value("state"), limit: String(MOST), cursor },
+      });
+      for (const job of itemsOf(json)) {
+        count++;
+        if (call.has("json")) context.out(JSON.stringify(job));
+        else {
+          const to = Array.isArray(job["to"]) ? job["to"].join(",") : "";
+          rows.push([
+            asText(job["id"]),
+            asText(job["kind"]),
+            to,
+            asText(job["state"]),
+            ...["total", "delivered", "dead", "skipped", "left"].map((name) =>
+              Number(job[name]).toLocaleString("en-US")
+            ),
+            asText(job["created_at"]),
+          ]);
+        }
+      }
+      cursor = asText(json["next"]) || undefined;
+    } while (cursor !== undefined);
+    const heads = [
+      "ID",
+      "KIND",
+      "TO",
+      "STATE",
+      "TOTAL",
+      "DELIVERED",
+      "DEAD",
+      "SKIPPED",
+      "LEFT",
+      "BEGAN",
+    ];
+    if (rows.length > 0) {
+      for (const line of table([heads, ...rows])) context.out(line);
+    }
+    if (count === 0 && !call.has("quiet")) context.err("No replays.");
+    return EXIT.done;
+  },
+};
+
+/** `replay show` */
+export const replayShow: Command = {
+  name: "replay show",
+  arguments: "ID",
+  count: [1, 1],
+  help: "Print one replay.",
+  flags: RELAY_FLAGS,
+  async run(call, context) {
+    const { text, json } = await askJson(call, context, { path: pathOf(call) });
+    if (call.has("json")) context.out(text);
+    else {
+      const rows = Object.entries(json).map(([name, value]) => [
+        name,
+        typeof value === "string" ? printable(value) : JSON.stringify(value),
+      ]);
+      for (const line of table(rows)) context.out(line);
+    }
+    return EXIT.done;
+  },
+};
+
+/** `replay follow` */
+export const replayFollow: Command = {
+  name: "replay follow",
+  arguments: "ID",
+  count: [1, 1],
+  help:
+    "Print a replay's progress until it ends. Exit 6 when some events are dead letters then.",
+  flags: RELAY_FLAGS,
+  async run(call, context) {
+    const { json } = await askJson(call, context, { path: pathOf(call) });
+    return await follow(call, context, json);
+  },
+};
+
+/** `replay pause` */
+export const replayPause = changing(
+  "pause",
+  "Pause a replay, after the batch in flight.",
+);
+
+/** `replay resume` */
+export const replayResume = changing("resume", "Let a paused replay go on.");
+
+/** `replay stop` */
+export const replayStop = changing(
+  "stop",
+  "Stop a replay for good; what it has not sent stays as it is.",
+);
+
+function changing(verb: string, help: string): Command {
+  return {
+    name: `replay ${verb}`,
+    arguments: "ID",
+    count: [1, 1],
+    help,
+    flags: RELAY_FLAGS,
+    async run(call, context) {
+      const path = `${pathOf(call)}/${verb}`;
+      const { text, json } = await askJson(call, context, {
+        method: "POST",
+        path,
+      });
+      context.out(call.has("json") ? text : jobLine(json));
+      return EXIT.done;
+    },
+  };
+}
+
+function pathOf(call: Call): string {
+  const [id = ""] = call.arguments;
+  return `${PATH}/${encodeURIComponent(id)}`;
+}
+
+/** A vendor's words on one line, without what a terminal would carry out. */
+function printable(text: string): string {
+  // deno-lint-ignore no-control-regex -- they are what must not reach the terminal
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+}
