@@ -16,6 +16,7 @@ import {
   readAll,
   seeded,
 } from "../../support/log_rig.ts";
+import { smallDisk } from "../../support/small_disk.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 
 const HOUR = 3_600_000;
@@ -231,5 +232,41 @@ Deno.test("trim() never passes a place: connectors that move at random get every
   }
   await log.retention.trim();
   equal((await log.stats()).events, 0);
+  await log.close();
+});
+
+Deno.test("the high-water mark is 80 % of the disk unless it is set", async (t) => {
+  await using disk = await smallDisk(192);
+  if (disk === undefined) {
+    await t.step({
+      name: "mounting a small disk is not allowed here",
+      ignore: true,
+      fn: () => undefined,
+    });
+    return;
+  }
+  const said: unknown[] = [];
+  const log = await openRig({
+    location: `${disk.path}/hecate.kv`,
+    keep: HOUR,
+    connectors: () => ["a"],
+    logger: {
+      log: (_level, event, _message, fields) => {
+        if (event === "log.full") said.push(fields);
+      },
+    },
+  });
+  await takeLease(log, "a", { signal: always });
+  const text = noise(seeded(3), 600_000);
+  const receivedAt = Date.now();
+  let refusal: string | undefined;
+  for (let n = 0; n < 500 && refusal === undefined; n++) {
+    ({ refusal } = await log.append(intakeOf([text], { receivedAt })));
+  }
+  equal(refusal, "full");
+  const [full] = said as { bytes: number; max_bytes: number }[];
+  const mark = Math.floor(192 * 1024 * 1024 * 0.8);
+  ok(full !== undefined && full.bytes > mark && full.bytes < mark + 1e6);
+  deepEqual(full, { bytes: full.bytes, max_bytes: mark, disk_full: false });
   await log.close();
 });
