@@ -6,20 +6,18 @@
 import type { Answer } from "../connector.ts";
 import { EventView, type Position, type Segment } from "../event.ts";
 import { jsonStringBytes } from "../json/strings.ts";
+import { eventsAhead, type LanePlace } from "../log/ahead.ts";
 import type { Place } from "../log/cursor.ts";
 import { readDeadEnd } from "../log/dead_ends.ts";
 import { positionOf } from "../log/dead_letters.ts";
 import type { ExpiryReason } from "../log/decision.ts";
 import { listExpired } from "../log/expired.ts";
 import { type History, type Outcome, replayedOf } from "../log/history.ts";
-import { deadKey, logAfter, logKey } from "../log/keys.ts";
+import { deadKey, logKey } from "../log/keys.ts";
 import { fromValue, numberIn, textIn } from "../log/kv.ts";
 import type { EventLog } from "../log/log.ts";
 import { readHeader } from "../log/segment.ts";
 import { readTrimMark } from "../log/trim.ts";
-
-/** First values looked at for what other lanes had appended, in pages of so many. */
-const LANE_PAGE = 50, LANE_PAGES = 10;
 
 /** A configured connector that gets events. */
 export interface ReceiptConnector {
@@ -82,11 +80,7 @@ export interface Receipt {
 }
 
 /** Where an event lies, and what of its segment can be read. */
-interface Origin {
-  readonly at: Position;
-  readonly lane: string;
-  /** Events of its lane before it. */
-  readonly before: number;
+interface Origin extends LanePlace {
   readonly receivedAt: number;
   readonly view: EventView | undefined;
 }
@@ -262,11 +256,7 @@ async function waiting(
   place: Place,
   origin: Origin,
 ): Promise<ReceiptState> {
-  const { lane, before } = origin;
-  let ahead = Math.max(0, before - (place.seen[lane]?.events ?? 0));
-  for (const [other, events] of await eventsBefore(log, origin)) {
-    ahead += Math.max(0, events - (place.seen[other]?.events ?? 0));
-  }
+  const ahead = await eventsAhead(log, place, origin);
   const isFaulty = isEnabled &&
     (place.state === "retrying" || place.state === "held");
   const tried = place.attempted ?? batchEvents;
@@ -279,43 +269,6 @@ async function waiting(
       : null,
     reason: isFaulty ? place.lastError?.reason ?? null : null,
   };
-}
-
-/**
- * What the other lanes had appended before an event: from each one's next segment behind it, or its total where there
- * is none. A lane that does not appear for long is taken as having appended nothing since.
- */
-async function eventsBefore(
-  log: EventLog,
-  { at, lane }: Origin,
-): Promise<Map<string, number>> {
-  const found = new Map<string, number>();
-  if (log.store.isExclusive) return found;
-  const totals = await log.totals();
-  const open = new Set(Object.keys(totals).filter((name) => name !== lane));
-  let after = at.segment;
-  for (let page = 0; page < LANE_PAGES && open.size > 0; page++) {
-    const count = await log.store.call(async (kv) => {
-      let seen = 0;
-      const options = { limit: LANE_PAGE, batchSize: LANE_PAGE };
-      for await (const { key, value } of kv.list(logAfter(after), options)) {
-        seen++;
-        after = String(key[2]);
-        const header = value instanceof Uint8Array
-          ? readHeader(value)
-          : undefined;
-        if (header !== undefined && open.delete(header.lane)) {
-          found.set(header.lane, header.eventsBefore);
-        }
-      }
-      return seen;
-    });
-    if (count < LANE_PAGE) {
-      for (const name of open) found.set(name, totals[name]?.events ?? 0);
-      return found;
-    }
-  }
-  return found;
 }
 
 /** Of an event that left the log: where it expired in the last 30 days. */

@@ -5,7 +5,8 @@
 
 import { EventView } from "../event.ts";
 import type { Decided, ExpiryReason, RunRange } from "./decision.ts";
-import type { DamagedSegment, HistoryWrite } from "./journal.ts";
+import type { DamagedSegment } from "./damaged.ts";
+import type { HistoryWrite } from "./journal.ts";
 import { expiredBefore, expiredKey } from "./keys.ts";
 import { fromValue, numberIn, textIn, toValue } from "./kv.ts";
 import type { Store } from "./store.ts";

@@ -5,10 +5,11 @@
 
 import type { DeadLetter, Holding, Place } from "./cursor.ts";
 import { EventRun } from "../event.ts";
-import { type Decided, isBefore } from "./decision.ts";
+import { damagedBetween } from "./damaged.ts";
+import type { Decided } from "./decision.ts";
 import { EpochLost, writeDeadLetters } from "./dead_letters.ts";
 import { expiredWrites } from "./expired.ts";
-import type { DamagedSegment, HistoryWrite, Journal } from "./journal.ts";
+import type { HistoryWrite, Journal } from "./journal.ts";
 import { cursorKey, epochKey, leaseKey } from "./keys.ts";
 import { fromValue, type Kv, messageOf, textIn, toValue } from "./kv.ts";
 import type { EventLog } from "./log.ts";
@@ -137,7 +138,11 @@ export class HeldLease implements Holding {
   ): Promise<boolean> {
     if (this.#lost.signal.aborted || this.#log.closed.aborted) return false;
     const { placeFile } = this.#log;
-    const damaged = this.#damagedUpTo(place, decided);
+    const { damagedSegments } = this.#log;
+    // What is passed over is passed over whole.
+    const damaged = decided.skipped !== undefined
+      ? []
+      : damagedBetween(damagedSegments, this.#place, place, decided.run);
     const expired = expiredWrites(this.connector, decided, damaged);
     this.#journal.add(decided, place, damaged);
     const isFiled = dead.length === 0 && expired.length === 0 &&
@@ -196,30 +201,6 @@ export class HeldLease implements Holding {
     if (journals.get(this.connector) === this.#journal) {
       journals.delete(this.connector);
     }
-  }
-
-  /** Damaged segments between the place and the new one, in order. */
-  #damagedUpTo(place: Place, { run }: Decided): DamagedSegment[] {
-    const { damagedSegments } = this.#log;
-    if (damagedSegments.size === 0) return [];
-    const before = this.#place;
-    const read = new Set(run.segments.map(({ id }) => id));
-    const found: DamagedSegment[] = [];
-    for (const [id, header] of damagedSegments) {
-      const from = id === before.segment ? before.index : 0;
-      const isPassed = isBefore({ segment: id, index: from }, place) &&
-        !isBefore({ segment: id, index: from }, before);
-      const count = header?.count ?? 0;
-      if (!isPassed || read.has(id) || header && from >= count) continue;
-      found.push({
-        id,
-        from,
-        count,
-        storedBytes: header?.storedBytes ?? 0,
-        receivedAt: header?.receivedAt ?? null,
-      });
-    }
-    return found.sort((one, other) => one.id < other.id ? -1 : 1);
   }
 
   #moved(place: Place): void {

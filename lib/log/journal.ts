@@ -11,6 +11,7 @@
 
 import type { Position } from "../event.ts";
 import type { Place } from "./cursor.ts";
+import type { DamagedSegment } from "./damaged.ts";
 import {
   type Decided,
   type DecidedRange,
@@ -31,18 +32,6 @@ const WITHIN_MS = 1_000;
 
 /** A key and its value. */
 export type HistoryWrite = readonly [Deno.KvKey, Uint8Array];
-
-/** A segment that was passed over because it is damaged. */
-export interface DamagedSegment {
-  readonly id: string;
-  /** Its first event that was not decided. */
-  readonly from: number;
-  /** Of all its events, as far as that is known. */
-  readonly count: number;
-  readonly storedBytes: number;
-  /** Milliseconds since the Unix epoch; null where its header cannot be read either. */
-  readonly receivedAt: number | null;
-}
 
 /** A range that may still grow. */
 interface OpenRange {
