@@ -10,7 +10,7 @@ import { eventsAhead, type LanePlace } from "../log/ahead.ts";
 import type { Place } from "../log/cursor.ts";
 import { readDeadEnd } from "../log/dead_ends.ts";
 import { positionOf } from "../log/dead_letters.ts";
-import type { ExpiryReason } from "../log/decision.ts";
+import { type ExpiryReason, NO_ANSWER } from "../log/decision.ts";
 import { listExpired } from "../log/expired.ts";
 import { type History, type Outcome, replayedOf } from "../log/history.ts";
 import { deadKey, logKey } from "../log/keys.ts";
@@ -166,22 +166,19 @@ async function stateOf(log: EventLog, history: History, of: {
     segment > place.segment ||
     segment === place.segment && index >= place.index
   ) return await waiting(log, connector, place, origin);
-  const outcome = await history.outcomeOf(name, origin.at, place);
-  const again = await replayedOf(log.store, name, origin.at);
-  if (again !== undefined && again.at >= (outcome?.at ?? 0)) {
-    const { at, attempts, answer } = again;
-    return { state: "delivered", at: rfc3339(at), attempts, answer };
-  }
   // What a kill left out of the history is told as delivered.
-  if (outcome === undefined) {
-    return {
-      state: "delivered",
-      at: rfc3339(place.lastSuccess ?? origin.receivedAt),
-      attempts: 1,
-      answer: { status: null, message: "" },
-    };
-  }
-  return await decided(log, name, id, outcome);
+  const outcome = await history.outcomeOf(name, origin.at, place) ?? {
+    decision: { kind: "delivered", attempts: 1, answer: NO_ANSWER },
+    at: place.lastSuccess ?? origin.receivedAt,
+  };
+  const state = await decided(log, name, id, outcome);
+  const again = await replayedOf(log.store, name, origin.at);
+  // A dead letter that is there is what it is, whatever a replay of the log did.
+  if (again === undefined || state.state === "dead") return state;
+  const { at, attempts, answer } = again;
+  return at >= Date.parse(state.at)
+    ? { state: "delivered", at: rfc3339(at), attempts, answer }
+    : state;
 }
 
 async function decided(
@@ -189,7 +186,7 @@ async function decided(
   name: string,
   id: string,
   { decision, at }: Outcome,
-): Promise<ReceiptState> {
+): Promise<Exclude<ReceiptState, { state: "waiting" }>> {
   const time = rfc3339(at);
   switch (decision.kind) {
     case "delivered": {
@@ -215,7 +212,7 @@ async function deadState(
   name: string,
   id: string,
   died: number,
-): Promise<ReceiptState> {
+): Promise<Exclude<ReceiptState, { state: "waiting" }>> {
   const entry = await log.store.call((kv) => kv.get(deadKey(name, id)));
   const record = fromValue(entry.value);
   if (record !== undefined) {
@@ -237,7 +234,7 @@ async function deadState(
         state: "delivered",
         at,
         attempts,
-        answer: answer ?? { status: null, message: "" },
+        answer: answer ?? NO_ANSWER,
       };
     }
     case "filtered":

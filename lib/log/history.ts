@@ -94,15 +94,6 @@ export class History implements Expiry {
     return chunk.ranges[low - 1];
   }
 
-  /** Did the connector deliver the event of this id, at first or by a replay of the log? @throws what the store throws. */
-  async wasDelivered(connector: string, id: string): Promise<boolean> {
-    const event = positionOf(id);
-    if (event === undefined) return false;
-    const outcome = await this.outcomeOf(connector, event);
-    return outcome?.decision.kind === "delivered" ||
-      await replayedOf(this.#log.store, connector, event) !== undefined;
-  }
-
   /**
    * What was decided at a connector between two places, in log order, as far back as the history reaches; ends at the
    * connector's place.
