@@ -360,8 +360,8 @@ async function serve(parts: {
   risks.start();
   log.share.tell(() => warningsOf(fleet));
   hands.start();
-  // Events are taken already: what only deliveries need is loaded now.
-  await ocsf.load();
+  // Events are taken already. Loaded before anything is said to be ready: never a file of a later release.
+  await Promise.all([ocsf.load(), app.load()]);
   fleet.start();
   const { url } = server;
   logger.log("info", "start", `Hecate ${VERSION} runs`, {

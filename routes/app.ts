@@ -1,43 +1,22 @@
 /** The relay's HTTP surface. HEC comes before Hono: its hot path pays for no routing and no middleware. */
 
-import { Hono } from "hono";
 import type { Clock } from "../lib/clock.ts";
+import type { BookedConnector } from "../lib/delivery/books_watch.ts";
+import type { Receipt } from "../lib/delivery/receipts.ts";
 import type { Switcher } from "../lib/delivery/switching.ts";
 import type { Acks } from "../lib/log/acks.ts";
-import {
-  type BookedConnector,
-  readAllBooks,
-} from "../lib/delivery/books_watch.ts";
-import type { Receipt } from "../lib/delivery/receipts.ts";
-import { DeadLetters } from "../lib/log/dead_kept.ts";
-import { KvTimeout } from "../lib/log/kv.ts";
+import type { DeadLetters } from "../lib/log/dead_kept.ts";
 import type { EventLog } from "../lib/log/log.ts";
 import type { Replays } from "../lib/log/replays.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { IngestToken } from "../lib/tokens.ts";
-import {
-  type ConnectorTester,
-  mountConnectorTest,
-} from "./admin/test_connector.ts";
-import { mountBooks } from "./admin/books.ts";
-import { mountDeadLetters } from "./admin/dead_letters.ts";
-import { mountEvents } from "./admin/events.ts";
-import { mountExpired } from "./admin/expired.ts";
-import { mountSwitches } from "./admin/switches.ts";
-import { mountReplays } from "./admin/replays.ts";
-import { mountVerify } from "./admin/verify.ts";
-import { mountMetrics } from "./metrics.ts";
-import { mountHealth, type Readiness } from "./health.ts";
-import { mountHome } from "./home.ts";
+import type { ConnectorTester } from "./admin/test_connector.ts";
+import type { BesideHec } from "./beside_hec.ts";
+import type { Readiness } from "./health.ts";
 import type { BodyPatience } from "./ingest/deadlines.ts";
 import { HecIntake, type HecLimits } from "./ingest/hec.ts";
 import { findHecRoute } from "./ingest/hec_route.ts";
-import { mountProblems, problem } from "./problem.ts";
-import { type AppVariables, requestId } from "./request_id.ts";
-import { mountStatus } from "./status.ts";
 
-/** Paths with a fixed set of methods: all but HEC's. */
-const LOOKED_AT = ["/", "/healthz", "/readyz", "/api/v1/status"];
 /** 60 s without a byte, 10 minutes in all (interface §18). */
 const PATIENCE: BodyPatience = { idle: 60_000, total: 600_000 };
 
@@ -81,6 +60,8 @@ export interface AppDeps {
 export interface App {
   /** For `Deno.serve`. */
   fetch(request: Request): Response | Promise<Response>;
+  /** Loads what is not HEC, which otherwise its first request does. */
+  load(): Promise<void>;
   /** For tests: a path or an address, as `fetch` takes them. */
   request(path: string, init?: RequestInit): Promise<Response>;
   /** Envelopes taken with members that HEC does not know, since the start. */
@@ -91,7 +72,7 @@ export interface App {
   close(): void;
 }
 
-/** Puts the surfaces together. Everything that is not HEC answers problems as JSON (RFC 9457) and carries an id. */
+/** Puts the surfaces together. */
 export function createApp(deps: AppDeps): App {
   const { log, acks, tokens, clock, logger, limits } = deps;
   const { patience = PATIENCE, accepts = () => true } = deps;
@@ -105,84 +86,19 @@ export function createApp(deps: AppDeps): App {
     patience,
     accepts,
   });
-  const rest = new Hono<AppVariables>();
-  rest.use(requestId(deps.uuid));
-  rest.notFound((c) =>
-    problem(c, "not-found", "The relay has nothing at this address.")
-  );
-  rest.onError((error, c) => {
-    if (error instanceof KvTimeout) {
-      return problem(c, "store-down", "The store does not answer.", {
-        "Retry-After": "5",
-      });
-    }
-    logger.log("error", "bug", "a request failed", {
-      request_id: c.get("requestId"),
-      "error.type": error.name,
-      stack: error.stack,
-    });
-    return problem(c, "unexpected", "The request was not carried out.");
-  });
-  mountHealth(rest, { clock, readiness: deps.readiness });
-  mountHome(rest, deps.version);
-  mountProblems(rest);
-  mountStatus(rest, deps);
-  if (deps.metrics !== undefined) {
-    const { metrics } = deps;
-    mountMetrics(rest, { ...deps, metrics });
-  }
-  const { connectors = () => [] } = deps;
-  mountBooks(rest, async (name) => {
-    const named = connectors().filter((one) => one.name === name);
-    return (await readAllBooks(log, named)).get(name);
-  });
-  mountVerify(rest, log.store);
-  mountEvents(rest, deps.receipt ?? (() => Promise.resolve(undefined)));
-  mountExpired(rest, {
-    store: log.store,
-    connectors: () => connectors().map(({ name }) => name),
-  });
-  mountDeadLetters(rest, {
-    store: log.store,
-    deadLetters: deps.deadLetters ??
-      new DeadLetters({ store: log.store, end: () => log.end() }),
-    clock,
-    connectors: () => connectors().map(({ name }) => name),
-    maxBody: limits.maxBody,
-  });
-  if (deps.replays !== undefined) {
-    mountReplays(rest, {
-      replays: deps.replays,
-      clock,
-      connectors,
-      maxBody: limits.maxBody,
-    });
-  }
-  mountSwitches(rest, {
-    store: log.store,
-    switcher: deps.switcher ?? (() => Promise.resolve("unknown")),
-  });
-  mountConnectorTest(
-    rest,
-    deps.testConnector ?? (() => Promise.resolve(undefined)),
-  );
-  for (const path of LOOKED_AT) {
-    rest.all(path, (c) =>
-      problem(
-        c,
-        "method-not-allowed",
-        `${c.req.method} is not offered here.`,
-        { Allow: "GET, HEAD" },
-      ));
-  }
+  let rest: Promise<BesideHec> | undefined;
+  const load = () => rest ??= loadRest(deps);
   function fetch(request: Request): Response | Promise<Response> {
     const route = findHecRoute(request.url);
     return route === undefined
-      ? rest.fetch(request)
+      ? load().then((app) => app.fetch(request))
       : hec.handle(request, route);
   }
   return {
     fetch,
+    async load() {
+      await load();
+    },
     async request(path, init) {
       return await fetch(new Request(new URL(path, "http://relay"), init));
     },
@@ -190,4 +106,10 @@ export function createApp(deps: AppDeps): App {
     heldBytes: () => hec.heldBytes,
     close: () => hec.close(),
   };
+}
+
+/** No producer waits for the rest to be loaded: a start takes events first. */
+async function loadRest(deps: AppDeps): Promise<BesideHec> {
+  const { besideHec } = await import("./beside_hec.ts");
+  return besideHec(deps);
 }
