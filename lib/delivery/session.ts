@@ -8,6 +8,8 @@
  * - A setup fault keeps the place; probes are slow, and newer events join them.
  * - A refused event becomes a dead letter once it is known that not all of its batch were refused. If all of two or
  *   more are, the settings are suspected and nothing is settled, until one is taken or the test event decides.
+ *
+ * Over 300 lines because every turn of the loop reads and changes the same state.
  */
 
 import { EventView } from "../event.ts";

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { discardTo } from "../../../lib/log/hands.ts";
+import { takeLease } from "../../../lib/log/lease.ts";
 import { pass } from "../../support/drive.ts";
 import { FaultyKv } from "../../support/faulty_kv.ts";
 import { openRig } from "../../support/log_rig.ts";
@@ -239,9 +241,9 @@ Deno.test("several processes: what one switches the others do within two seconds
 
   // Switched off at one, by the other: at once here, within two seconds there.
   await b.hands.disable("soc");
-  assert.equal(a.hands.of("soc").isEnabled, true);
+  assert.ok(a.hands.of("soc").isEnabled);
   await pass(clock, 2_000, 250, traffic);
-  assert.equal(a.hands.of("soc").isEnabled, false);
+  assert.ok(!a.hands.of("soc").isEnabled);
   await appendTo(a, ["2", "3"]);
   await pass(clock, 20_000, 500, traffic);
   for (const rig of [a, b]) {
@@ -284,4 +286,39 @@ Deno.test("several processes: what one switches the others do within two seconds
     await closed;
   }
   real.close();
+});
+
+Deno.test("a skip that a kill came before is carried out at the next start, for what waited when it was asked for; one that was carried out but not noted is not carried out again", async () => {
+  const folder = await Deno.makeTempDir();
+  const clock = new ManualClock();
+  const start = async () => {
+    const log = await openTestLog(["soc"], `${folder}/hecate.kv`);
+    return await SwitchRig.open(log, clock, ["soc"], { off: ["soc"] });
+  };
+  try {
+    const killed = await start();
+    await appendTo(killed, ["1", "2"]);
+    // As after a kill: its loop has ended, what is set is in the store.
+    await killed.fleet.stop();
+    await killed.hands.enable("soc", "newest");
+    const { skip } = killed.hands.of("soc");
+    assert.ok(skip);
+    await appendTo(killed, ["3"]);
+    await killed.log.close();
+
+    const next = await start();
+    assert.equal(await sinkOf(next).next(DELIVERED), "3");
+    await next.fleet.wake();
+    assert.equal(await next.books("soc"), "connected 1 2 0 0");
+    await next.stop();
+    const holding = await takeLease(next.log, "soc", {
+      signal: new AbortController().signal,
+    });
+    assert.ok(await discardTo(holding, skip, clock.now()));
+    assert.equal(await next.books("soc"), "connected 1 2 0 0");
+    await holding.release();
+    await next.log.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
