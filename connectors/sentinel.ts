@@ -384,17 +384,18 @@ export const sentinel: ConnectorType<SentinelSettings> = {
   open(given: SentinelSettings, context: ConnectorContext): Sink {
     const { clock, common } = context;
     const rows = rowsOf(given.columns);
-    const login = tokenUrl(given);
+    const login = tokenUrl(given), ingest = ingestUrl(given);
+    const isElsewhere = login.host !== ingest.host;
     const tokens = new TokenSource({
       tokenUrl: login,
       clientId: given.client_id,
       scope: given.token_scope ?? CLOUDS[given.cloud].scope,
       credential: credentialOf(given, context),
-    }, context);
+    }, { ...context, http: (url) => context.http(url, { isElsewhere }) });
     /** Found out from an answer: the table takes half an hour at a time. */
     let isAuxiliary = false;
     const post = openPostSink({
-      url: ingestUrl(given),
+      url: ingest,
       limits: limitsOf(LIMITS, common),
       frame: ARRAY,
       async headers(signal) {

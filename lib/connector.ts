@@ -221,10 +221,13 @@ export interface ConnectorContext extends Omit<SinkEnvironment, "http"> {
   readonly name: string;
   readonly common: CommonSettings;
   /** Opens the HTTP exchange for an address, with the connector's TLS, proxy and time: one attempt each, no retry. */
-  readonly http: (
-    url: URL,
-    options?: Pick<HttpTarget, "maxReplyBytes">,
-  ) => HttpExchange;
+  readonly http: (url: URL, options?: HttpOptions) => HttpExchange;
+}
+
+/** What a connector may say of an exchange. */
+export interface HttpOptions extends Pick<HttpTarget, "maxReplyBytes"> {
+  /** Not where events go (a login): pin and server name, which are one certificate's, do not count there. */
+  readonly isElsewhere?: boolean;
 }
 
 /** An open connector. The dispatcher calls `deliver` one batch at a time, unless `inFlight` says more. */

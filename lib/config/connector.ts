@@ -70,14 +70,14 @@ export const COMMON = group({
     text({
       title: "Server name",
       help:
-        "The name asked for and looked for in the certificate, in place of the address's host.",
+        "The name asked for and looked for in the certificate, in place of the address's host. A login's host keeps its own.",
     }),
   ),
   tls_pin: optional(
     text({
       title: "Pinned certificate",
       help:
-        "SHA-256 of the server's certificate; it alone is then trusted, whoever signed it.",
+        "SHA-256 of the server's certificate; it alone is then trusted, whoever signed it. A login's host is trusted by its authority.",
       example: "sha256:2a24…",
     }),
   ),

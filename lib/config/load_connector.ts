@@ -124,16 +124,23 @@ export function loadConnector(
         ...environment,
         name,
         common,
-        http: (url, options) =>
+        http: (url, { isElsewhere = false, ...options } = {}) =>
           http({
             ...options,
             url,
-            tls: common.tls,
+            tls: isElsewhere ? ofAnyServer(common.tls) : common.tls,
             proxy: common.proxy ?? parts.proxyFor(url),
             timeout: common.timeout,
           }),
       }),
   };
+}
+
+/** Without what is of one server's certificate alone: another is trusted by its authority. */
+function ofAnyServer(
+  { pin: _pin, serverName: _serverName, ...tls }: CommonSettings["tls"],
+): CommonSettings["tls"] {
+  return tls;
 }
 
 function tellMissing(

@@ -83,7 +83,7 @@ export async function* runChecks(
     const began = clock.monotonic();
     let found: Finding;
     try {
-      await using exchange = http(url);
+      await using exchange = http(url, { isElsewhere: url.host !== host });
       const reply = clean(
         await exchange.send({
           method,

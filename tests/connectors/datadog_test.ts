@@ -4,6 +4,7 @@ import { datadog } from "../../connectors/datadog.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
 import type { Outcome } from "../../lib/connector.ts";
 import { openHttp } from "../../lib/delivery/http_client.ts";
+import { TransportError } from "../../lib/delivery/transport_error.ts";
 import type { EventRun } from "../../lib/event.ts";
 import { Rig } from "../support/delivery_rig.ts";
 import { ManualClock } from "../support/manual_clock.ts";
@@ -419,6 +420,35 @@ Deno.test("T40 datadog: all nine sites by value and short name, custom sites and
   ) {
     assert.equal(await intake({ DATADOG_URL: base }), url);
   }
+});
+
+Deno.test("datadog test(): a pinned certificate is the intake's, not that of the host that knows keys", async () => {
+  const seen: (readonly [string, string | undefined])[] = [];
+  const { clock } = sinkEnvironment();
+  await using sink = openSink(
+    datadog,
+    {
+      DATADOG_API_KEY: KEY,
+      DATADOG_TLS_PIN: `sha256:${"ab".repeat(32)}`,
+    },
+    clock,
+    {
+      http({ url, tls }) {
+        seen.push([url.host, tls.pin?.slice(0, 4)]);
+        return {
+          send: () =>
+            Promise.reject(new TransportError("dns", "No such name.")),
+          async *way() {},
+          [Symbol.asyncDispose]: () => Promise.resolve(),
+        };
+      },
+    },
+  );
+  for await (const _ of sink.test(new AbortController().signal));
+  assert.deepEqual(seen, [
+    ["http-intake.logs.datadoghq.com", "abab"],
+    ["api.datadoghq.com", undefined],
+  ]);
 });
 
 Deno.test("T41 datadog: the connection test asks about the key, the intake sees nothing", async () => {

@@ -3,6 +3,8 @@ import { gunzipSync } from "node:zlib";
 import { sentinel } from "../../connectors/sentinel.ts";
 import type { Sink } from "../../lib/connector.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
+import { openHttp } from "../../lib/delivery/http_client.ts";
+import type { HttpTarget } from "../../lib/delivery/http_exchange.ts";
 import type { EventRun } from "../../lib/event.ts";
 import { Azure, refused, sendAll, sentinelEnv } from "../support/azure.ts";
 import type { SeenRequest } from "../support/scripted_server.ts";
@@ -66,6 +68,37 @@ function faultsOf(env: Readonly<Record<string, string>>): string {
 async function outcomeOf(sink: Sink, run: EventRun) {
   return await sink.deliver(encoded(sink, run), AbortSignal.timeout(20_000));
 }
+
+Deno.test("sentinel: a pinned certificate and a server name are the endpoint's, not the login's", async () => {
+  const targets: HttpTarget[] = [];
+  const clock = sinkEnvironment().clock;
+  await using _sink = openSink(
+    sentinel,
+    {
+      ...sentinelEnv("https://dce.example"),
+      SENTINEL_AUTHORITY_HOST: "https://login.example",
+      SENTINEL_TLS_PIN: `sha256:${"ab".repeat(32)}`,
+      SENTINEL_TLS_SERVER_NAME: "inspected.example",
+    },
+    clock,
+    {
+      http(target) {
+        targets.push(target);
+        return openHttp(target, { clock });
+      },
+    },
+  );
+  const seen = targets.map(({ url, tls: { pin, serverName, verify } }) => [
+    url.host,
+    pin?.slice(0, 4),
+    serverName,
+    verify,
+  ]).sort();
+  assert.deepEqual(seen, [
+    ["dce.example", "abab", "inspected.example", true],
+    ["login.example", undefined, undefined, true],
+  ]);
+});
 
 Deno.test("T15 sentinel: an array, one token, the exact scope", async () => {
   await using azure = new Azure();
