@@ -20,6 +20,8 @@ const SOURCE_TYPES = ["hec"] as const;
 const SOURCE_KEYS = ["type", "sink"] as const;
 /** What a sink says beside its type's and every connector's settings. */
 const SINK_KEYS = ["type", "scope"] as const;
+/** Names of sinks that a fault lists. */
+const MOST_NAMES = 20;
 const SINK_NAME = /^[a-z0-9-]{1,40}$/;
 
 /** Keys of the relay's settings in the file, from the root. */
@@ -79,9 +81,12 @@ export function readSources(reader: FileReader, root: FileMap): Sources {
   const check = (names: readonly string[]) => {
     for (const { text, place, path } of named) {
       if (names.includes(text)) continue;
+      const shown = names.slice(0, MOST_NAMES).join(", ");
       const sentence = names.length === 0
         ? "There is no sink of this name."
-        : `There is no sink of this name, only ${names.join(", ")}.`;
+        : `There is no sink of this name, only ${shown}${
+          names.length > MOST_NAMES ? " and others" : ""
+        }.`;
       reader.fault(place, path, sentence, nearest(text, names));
     }
   };

@@ -28,6 +28,8 @@ export function nearest(
   let found: string | undefined;
   let least = Math.floor(name.length / 3) + 1;
   for (const known of names) {
+    // Their lengths alone differ by as much.
+    if (Math.abs(known.length - name.length) >= least) continue;
     const distance = editDistance(name, known);
     if (distance < least) {
       least = distance;

@@ -22,6 +22,9 @@ export interface Resolved {
 const REFERENCE = /\$\$\{|\$\{(?:([^{}]*)\})?/g;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** Characters that a text may come to: far above any secret or certificate, far below what memory holds. */
+const MOST_CHARACTERS = 1_048_576;
+
 /** The variables that a text names, set or not. */
 export function namedVariables(text: string): string[] {
   return [...text.matchAll(REFERENCE)].flatMap(([, inner = ""]) => {
@@ -37,6 +40,7 @@ export function resolveReferences(
 ): Resolved {
   const pieces: string[] = [];
   let fault: Resolved["fault"];
+  let length = text.length;
   const resolved = text.replace(REFERENCE, (match, inner?: string) => {
     if (match === "$${") return "${";
     const [, kind, rest = ""] = /^(env|file):(.*)$/s.exec(inner ?? "") ?? [];
@@ -62,6 +66,11 @@ export function resolveReferences(
         sentence:
           "A reference is written ${env:NAME} or ${file:PATH}; $${ stands for the characters ${.",
       };
+    }
+    length += piece?.length ?? 0;
+    if (length > MOST_CHARACTERS) {
+      fault ??= { sentence: "What stands here comes to more than 1 MiB." };
+      return "";
     }
     pieces.push(piece ?? "");
     return piece ?? "";

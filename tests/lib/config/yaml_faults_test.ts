@@ -267,6 +267,35 @@ Deno.test("readConfiguration() faults: a bomb of aliases, a file too large or to
   assert.match(deep[0] ?? "", /^hecate\.yaml:\d+:\d+: /);
 });
 
+Deno.test("readConfiguration() faults: references that come to more than memory holds, names that are endless", async () => {
+  const yaml = `${SINK}    token_prefix: "${"${env:BIG}".repeat(90_000)}"\n`;
+  assert.deepEqual(
+    await yamlFaults({ yaml, env: { BIG: "b".repeat(100_000) } }),
+    [
+      `hecate.yaml:${
+        yaml.split("\n").length - 1
+      }:19: sinks.a.token_prefix: What stands here comes to more than 1 MiB.`,
+    ],
+  );
+  const sinks = Array.from(
+    { length: 30 },
+    (_, n) =>
+      `  s-${n}: { type: splunk, url: 'https://x.example', token: t }\n`,
+  );
+  assert.deepEqual(
+    await yamlFaults({
+      yaml: `sources: { a: { type: hec, sink: other } }\nsinks:\n${
+        sinks.join("")
+      }`,
+    }),
+    [
+      `hecate.yaml:1:34: sources.a.sink: There is no sink of this name, only ${
+        Array.from({ length: 20 }, (_, n) => `s-${n}`).join(", ")
+      } and others.`,
+    ],
+  );
+});
+
 Deno.test("readConfiguration() faults: a file that is not there, beside all others", async () => {
   const faults = await yamlFaults({
     yaml: "",
