@@ -10,6 +10,7 @@ import { beginPlaces } from "../../lib/log/begin.ts";
 import { DeadLetters } from "../../lib/log/dead_kept.ts";
 import { History } from "../../lib/log/history.ts";
 import type { JobView } from "../../lib/log/jobs.ts";
+import type { Kv } from "../../lib/log/kv.ts";
 import { takeLease } from "../../lib/log/lease.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import { readBooks } from "../../lib/log/places.ts";
@@ -17,7 +18,7 @@ import { type LogWish, Replays } from "../../lib/log/replays.ts";
 import { SETTINGS } from "./delivery_rig.ts";
 import { intakeOf, openRig } from "./log_rig.ts";
 import { ManualClock } from "./manual_clock.ts";
-import { until } from "./drive.ts";
+import { drive, until } from "./drive.ts";
 import { BUSY, DELIVERED, rejected, ScriptedSink } from "./scripted_sink.ts";
 
 export interface ReplayRigOptions {
@@ -29,6 +30,8 @@ export interface ReplayRigOptions {
   readonly clock?: ManualClock;
   readonly startFrom?: "newest" | "oldest";
   readonly inFlight?: number;
+  /** A store of the test's own. */
+  readonly openKv?: (path?: string) => Promise<Kv>;
 }
 
 export class ReplayRig {
@@ -94,6 +97,7 @@ export class ReplayRig {
       clock,
       connectors: () => connectors,
       ...options.location !== undefined && { location: options.location },
+      ...options.openKv !== undefined && { openKv: options.openKv },
     });
     await beginPlaces(
       log.store,
@@ -209,9 +213,7 @@ export class ReplayRig {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const stopping = this.fleet.stop();
-    this.clock.advance(10_000);
-    await stopping;
-    await this.log.close();
+    await drive(this.clock, this.fleet.stop());
+    await drive(this.clock, this.log.close());
   }
 }
