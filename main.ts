@@ -49,6 +49,8 @@ const SECOND_SIGNAL_MS = 1_000;
 const STOP_MS = 4_500;
 /** How long a cron run goes on draining what waits, a little under its minute. */
 const DRAIN_MS = 50_000;
+/** Far above any configuration, certificate or token. */
+const MOST_FILE_BYTES = 4_194_304;
 
 type Environment = Readonly<Record<string, string>>;
 type Settings = Extract<Configuration, { ok: true }>;
@@ -86,7 +88,7 @@ function configurationFault(
 async function startRelay(env: Environment): Promise<Relay> {
   const settings = await readConfiguration({
     env,
-    readFile: (path) => Deno.readTextFileSync(path),
+    readFile: readText,
     types: Object.values(registry),
   });
   if (!settings.ok) {
@@ -201,7 +203,7 @@ function sinkEnvironment(
     clock: systemClock,
     uuid: () => crypto.randomUUID(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-    readFile: (path) => Deno.readTextFileSync(path),
+    readFile: readText,
     ...deploy !== undefined && { platformToken: deploy },
     ocsf: new OcsfReader({ map }).form,
     http: (target) =>
@@ -405,6 +407,20 @@ function machineName(): string {
   }
 }
 
+/** A file that settings name, whole. @throws when it cannot be read, or does not end (a device) */
+function readText(path: string): string {
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(MOST_FILE_BYTES);
+  let length = 0;
+  for (;;) {
+    const read = file.readSync(bytes.subarray(length));
+    if (read === null) break;
+    length += read;
+    if (length === bytes.length) throw new RangeError("The file is too long");
+  }
+  return new TextDecoder().decode(bytes.subarray(0, length));
+}
+
 /** Says something to the person at the terminal, beside the log lines on stdout. */
 function tell(line: string): void {
   // deno-lint-ignore no-console -- the terminal is who this is for
@@ -447,7 +463,7 @@ async function runCommand(args: readonly string[]): Promise<never> {
     types: Object.values(registry),
     version: VERSION,
     platform: `deno ${Deno.version.deno}`,
-    readFile: (path) => Deno.readTextFileSync(path),
+    readFile: readText,
     sinkEnvironment: (relay) => sinkEnvironment(relay, env, ocsf),
     // deno-lint-ignore no-console -- results go to stdout
     out: (line) => console.log(line),

@@ -58,6 +58,7 @@ sinks:
     url: https://{tenant}.example
     token: "Splunk planted-secret"
     tls_ca_bundle: nowhere.pem
+    index: \${file:/dev/zero}
 `;
   await inFolder({ "my.yaml": yaml }, async (folder) => {
     const expected = [
@@ -65,6 +66,7 @@ sinks:
       "my.yaml:6:10: sinks.soc.url: Replace the placeholder in the address (it still has {tenant}).",
       "my.yaml:7:12: sinks.soc.token: Leave out the word before the token; it is added by itself.",
       'my.yaml:8:20: sinks.soc.tls_ca_bundle: The file "nowhere.pem" cannot be read.',
+      'my.yaml:9:12: sinks.soc.index: The file "/dev/zero" cannot be read.',
     ];
     for (
       const options of [
