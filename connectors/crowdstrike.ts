@@ -19,7 +19,7 @@ import type {
   TypeLimits,
 } from "../lib/connector.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus } from "../lib/delivery/http_sink.ts";
+import { classifyStatus, withHelp } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import { HOST, SOURCE, SOURCETYPE } from "../lib/json/spans.ts";
 import {
@@ -150,27 +150,22 @@ function ingestUrl(settings: CrowdstrikeSettings): URL {
 
 // Answers ---------------------------------------------------------------------------------------------------------
 
+const REFUSED =
+  "The key was refused, or the data connector is paused or deleted. The key is shown once; make a new one if it is lost.";
+
+/** What a person should do, by status. */
+const HELP: Readonly<Record<number, string>> = {
+  401: REFUSED,
+  403: REFUSED,
+  404:
+    "That address is not known there. Check URL key and region, or set NGSIEM_URL to the API URL as the console shows it.",
+};
+
 function judge(reply: HttpReply, now: number): Outcome {
   const outcome = classifyStatus(reply, now);
-  if (outcome === undefined) return { kind: "delivered" };
-  if (outcome.kind !== "held") return outcome;
-  switch (reply.status) {
-    case 401:
-    case 403:
-      return {
-        ...outcome,
-        help:
-          "The key was refused, or the data connector is paused or deleted. The key is shown once; make a new one if it is lost.",
-      };
-    case 404:
-      return {
-        ...outcome,
-        help:
-          "That address is not known there. Check URL key and region, or set NGSIEM_URL to the API URL as the console shows it.",
-      };
-    default:
-      return outcome;
-  }
+  return outcome === undefined
+    ? { kind: "delivered" }
+    : withHelp(outcome, reply.status, HELP);
 }
 
 // Test ------------------------------------------------------------------------------------------------------------

@@ -328,6 +328,9 @@ function keyCheck(url: URL, key: string, now: () => number): Check {
 const HINTS: TestHints = {
   notSeen:
     "Events older than 18 hours are not shown at their own time; an index's exclusion filters hide events from the explorer (live tail shows them).",
+  cures: {
+    dns: "Check DATADOG_SITE, or DATADOG_URL where it is set.",
+  },
 };
 
 // Type ------------------------------------------------------------------------------------------------------------

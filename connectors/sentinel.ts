@@ -27,7 +27,7 @@ import type {
 } from "../lib/connector.ts";
 import { CertificateSigner } from "../lib/delivery/client_assertion.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus } from "../lib/delivery/http_sink.ts";
+import { classifyStatus, withHelp } from "../lib/delivery/http_sink.ts";
 import { type Credential, TokenSource } from "../lib/delivery/oauth.ts";
 import { ARRAY, limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import { sinkBySpan } from "../lib/delivery/span_sink.ts";
@@ -345,11 +345,9 @@ const HELP: Readonly<Record<number, string>> = {
 
 function judge(reply: HttpReply, now: number): Outcome {
   const outcome = classifyStatus(reply, now);
-  if (outcome === undefined) return { kind: "delivered" };
-  const help = HELP[reply.status];
-  return outcome.kind === "held" && help !== undefined
-    ? { ...outcome, help }
-    : outcome;
+  return outcome === undefined
+    ? { kind: "delivered" }
+    : withHelp(outcome, reply.status, HELP);
 }
 
 /** When the event of a row happened, from its first column, in milliseconds since the Unix epoch. */

@@ -17,7 +17,7 @@ import type {
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus } from "../lib/delivery/http_sink.ts";
+import { classifyStatus, withHelp } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import type { EventView } from "../lib/event.ts";
 import { trimEvent } from "../lib/ocsf/trim.ts";
@@ -164,11 +164,12 @@ function judge(reply: HttpReply, batch: BatchBuffer, now: number): Outcome {
         `An event of ${longest} bytes could not be made shorter: Sumo Logic cuts it into messages of 64 KB.`,
     };
   }
-  if (outcome.kind === "held") {
-    const help = outcome.reason === "redirect" ? MOVED : REFUSED[reply.status];
-    return help === undefined ? outcome : { ...outcome, help };
+  if (outcome.kind === "held" && outcome.reason === "redirect") {
+    return { ...outcome, help: MOVED };
   }
-  if (outcome.kind !== "retry") return outcome;
+  if (outcome.kind !== "retry") {
+    return withHelp(outcome, reply.status, REFUSED);
+  }
   switch (reply.status) {
     case 408:
       // It took more than 30 s, and a part may be stored: the same again would take as long.

@@ -1,4 +1,8 @@
-/** Palo Alto Cortex XSIAM and XDR Pro: HTTP log collector. */
+/**
+ * Palo Alto Cortex XSIAM and XDR Pro: HTTP log collector.
+ *
+ * A little long: four ways to show who sends, and an answer 500 that means two things.
+ */
 
 import type { z } from "zod";
 import {
@@ -18,8 +22,14 @@ import type {
   TypeLimits,
 } from "../lib/connector.ts";
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
+import { hmacSha256, randomLetters, sha256 } from "../lib/delivery/digests.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus, held, words } from "../lib/delivery/http_sink.ts";
+import {
+  classifyStatus,
+  held,
+  withHelp,
+  words,
+} from "../lib/delivery/http_sink.ts";
 import {
   type HeaderList,
   limitsOf,
@@ -165,54 +175,7 @@ function collectorUrl(given: URL): URL {
   return url;
 }
 
-const LETTERS =
-  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/** Bytes from here on would make the first letters likelier. */
-const FAIR = 256 - 256 % LETTERS.length;
 const NONCE_LETTERS = 64;
-
-/** 64 letters and digits that nobody can guess, each as likely. */
-function makeNonce(randomBytes: ConnectorContext["randomBytes"]): string {
-  let nonce = "";
-  while (nonce.length < NONCE_LETTERS) {
-    for (const byte of randomBytes(NONCE_LETTERS)) {
-      if (byte >= FAIR || nonce.length === NONCE_LETTERS) continue;
-      nonce += LETTERS[byte % LETTERS.length];
-    }
-  }
-  return nonce;
-}
-
-/** The key need not come out of Web Crypto again. */
-const IS_EXTRACTABLE = false;
-
-/** Lower-case hex of HMAC-SHA-256 with the key, over `<id><nonce><key>`: the seed's scheme. */
-async function hmac(key: string, id: string, nonce: string): Promise<string> {
-  const encoder = new TextEncoder();
-  const imported = await crypto.subtle.importKey(
-    "raw",
-    encoder.encode(key),
-    { name: "HMAC", hash: "SHA-256" },
-    IS_EXTRACTABLE,
-    ["sign"],
-  );
-  const text = encoder.encode(`${id}${nonce}${key}`);
-  return hex(await crypto.subtle.sign("HMAC", imported, text));
-}
-
-/** Lower-case hex of SHA-256 over `<key><nonce><timestamp>`: Palo Alto's "advanced" keys. */
-async function digest(
-  key: string,
-  nonce: string,
-  timestamp: string,
-): Promise<string> {
-  const text = new TextEncoder().encode(`${key}${nonce}${timestamp}`);
-  return hex(await crypto.subtle.digest("SHA-256", text));
-}
-
-function hex(bytes: ArrayBuffer): string {
-  return new Uint8Array(bytes).toHex();
-}
 
 /** Headers of one attempt: nonce and time are new at each. */
 async function headersOf(
@@ -227,22 +190,24 @@ async function headersOf(
     case "bearer":
       return [["Authorization", `Bearer ${key}`], content];
     case "hmac": {
-      const nonce = makeNonce(randomBytes);
+      // The seed's scheme.
+      const nonce = randomLetters(NONCE_LETTERS, randomBytes);
       return [
         ["x-xdr-auth-id", id],
         ["x-xdr-nonce", nonce],
-        ["x-xdr-hmac-sha256", await hmac(key, id, nonce)],
+        ["x-xdr-hmac-sha256", await hmacSha256(key, `${id}${nonce}${key}`)],
         content,
       ];
     }
     case "advanced": {
-      const nonce = makeNonce(randomBytes);
+      // Palo Alto's "advanced" keys.
+      const nonce = randomLetters(NONCE_LETTERS, randomBytes);
       const timestamp = String(Math.floor(clock.now()));
       return [
         ["x-xdr-auth-id", id],
         ["x-xdr-nonce", nonce],
         ["x-xdr-timestamp", timestamp],
-        ["Authorization", await digest(key, nonce, timestamp)],
+        ["Authorization", await sha256(`${key}${nonce}${timestamp}`)],
         content,
       ];
     }
@@ -250,6 +215,17 @@ async function headersOf(
 }
 
 // Answers ---------------------------------------------------------------------------------------------------------
+
+const REFUSED =
+  "The token or key was refused, or the collector is disabled or deleted. Collectors take their token (XSIAM_AUTH=token or bearer); hmac and advanced need the key's id.";
+
+/** What a person should do, by status. */
+const HELP: Readonly<Record<number, string>> = {
+  401: REFUSED,
+  403: REFUSED,
+  404:
+    "That address is not known there. Copy the URL from the collector's page.",
+};
 
 /** So many answers 500 in a row, and none better since the start, speak of the settings (destinations §7). */
 const MOST_500 = 5;
@@ -273,7 +249,7 @@ class Answers {
         "Check format and compression of the collector: JSON, and gzip only with XSIAM_GZIP=on.",
       );
     }
-    return outcome.kind === "held" ? withHelp(outcome, status) : outcome;
+    return withHelp(outcome, status, HELP);
   }
 
   #taken(reply: HttpReply): Outcome {
@@ -289,29 +265,6 @@ class Answers {
     this.#isProven = true;
     this.#failures = 0;
     return { kind: "delivered" };
-  }
-}
-
-function withHelp(
-  outcome: Extract<Outcome, { kind: "held" }>,
-  status: number,
-): Outcome {
-  switch (status) {
-    case 401:
-    case 403:
-      return {
-        ...outcome,
-        help:
-          "The token or key was refused, or the collector is disabled or deleted. Collectors take their token (XSIAM_AUTH=token or bearer); hmac and advanced need the key's id.",
-      };
-    case 404:
-      return {
-        ...outcome,
-        help:
-          "That address is not known there. Copy the URL from the collector's page.",
-      };
-    default:
-      return outcome;
   }
 }
 

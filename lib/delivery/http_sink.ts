@@ -150,6 +150,18 @@ export function held(
   return { kind: "held", reason, message, help };
 }
 
+/** The outcome, with what a person should do by the answer's status where it is `held` and the vendor has a word for it. */
+export function withHelp(
+  outcome: Outcome,
+  status: number,
+  help: Readonly<Record<number, string>>,
+): Outcome {
+  const said = help[status];
+  return outcome.kind === "held" && said !== undefined
+    ? { ...outcome, help: said }
+    : outcome;
+}
+
 function later(
   reason: "slow_down" | "server",
   reply: HttpReply,
