@@ -66,7 +66,7 @@ const settings = group({
     choice({
       title: "Protocol",
       help:
-        "`tcp` and `tls` count an event as delivered once it is written and the connection stayed open for a second; `udp` can only say sent.",
+        "`tcp` and `tls` count an event as delivered once it is written and the connection stayed open for a second, and write up to 1,000 events at once (a batch of more, where more is set); `udp` can only say sent.",
     }, ["tcp", "udp", "tls"]),
     "tcp",
   ),
