@@ -318,15 +318,21 @@ Deno.test("replays: a new connector gets the log from its oldest event, marked o
       Object.entries(all).filter(([name]) => !name.startsWith("SPLUNK_")),
     );
     const kv = { HECATE_KV: `${folder}/hecate.kv` };
+    let first = "";
     {
       await using relay = await startRelay({
         env: { ...TOKENS, ...only, ...kv },
       });
-      await post(relay.url, upTo(25));
+      first = (await post(relay.url, upTo(25))).split("+")[0] ?? "";
       await poll(async () => (await row(relay.url)).waiting === 0 || undefined);
     }
     await using relay = await startRelay({ env: { ...TOKENS, ...all, ...kv } });
     const { url } = relay;
+    const states = async () =>
+      (await ask(url, `/v1/events/${first}`)).json.connectors.map((
+        { name, state }: { name: string; state: string },
+      ) => `${name} ${state}`);
+    assert.deepEqual(await states(), ["hec delivered"]);
     const unknown = await ask(url, "/v1/replays", {
       kind: "log",
       to: ["soc-z"],
@@ -356,6 +362,10 @@ Deno.test("replays: a new connector gets the log from its oldest event, marked o
     for (const [n, { event }] of events.entries()) {
       assert.deepEqual(event, originals[n]?.event);
     }
+    assert.deepEqual((await states()).sort(), [
+      "hec delivered",
+      "splunk delivered",
+    ]);
     const books = (await ask(url, "/v1/status")).json.connectors;
     for (const { delivered, accepted, difference } of books) {
       assert.deepEqual([accepted, delivered, difference], [25, 25, 0]);

@@ -101,9 +101,8 @@ export async function receiptOf(
     const { name, type } = connector;
     const place = await history.placeOf(name);
     if (place === undefined) continue;
-    if (origin.before < (place.start[origin.lane] ?? 0)) continue;
     const state = await stateOf(log, history, { connector, place, origin, id });
-    rows.push({ name, type, ...state });
+    if (state !== undefined) rows.push({ name, type, ...state });
   }
   const { view, receivedAt } = origin;
   return {
@@ -153,12 +152,13 @@ function originIn(segment: Segment, at: Position): Origin {
   };
 }
 
+/** Undefined: the connector never owed the event. */
 async function stateOf(log: EventLog, history: History, of: {
   readonly connector: ReceiptConnector;
   readonly place: Place;
   readonly origin: Origin;
   readonly id: string;
-}): Promise<ReceiptState> {
+}): Promise<ReceiptState | undefined> {
   const { connector, place, origin, id } = of;
   const { name } = connector;
   const { segment, index } = origin.at;
@@ -166,27 +166,45 @@ async function stateOf(log: EventLog, history: History, of: {
     segment > place.segment ||
     segment === place.segment && index >= place.index
   ) return await waiting(log, connector, place, origin);
-  // What a kill left out of the history is told as delivered.
-  const outcome = await history.outcomeOf(name, origin.at, place) ?? {
-    decision: { kind: "delivered", attempts: 1, answer: NO_ANSWER },
-    at: place.lastSuccess ?? origin.receivedAt,
-  };
-  const state = await decided(log, name, id, outcome);
+  const letter = await deadState(log, name, id);
+  // A dead letter that is there is what it is, whatever else was done.
+  if (letter?.state === "dead") return letter;
+  const isOlder = origin.before < (place.start[origin.lane] ?? 0);
+  const outcome = isOlder
+    ? undefined
+    : await history.outcomeOf(name, origin.at, place);
+  const own = outcome && decided(outcome, letter);
   const again = await replayedOf(log.store, name, origin.at);
-  // A dead letter that is there is what it is, whatever a replay of the log did.
-  if (again === undefined || state.state === "dead") return state;
-  const { at, attempts, answer } = again;
-  return at >= Date.parse(state.at)
-    ? { state: "delivered", at: rfc3339(at), attempts, answer }
-    : state;
+  const replayed: Settled | undefined = again && {
+    state: "delivered",
+    at: rfc3339(again.at),
+    attempts: again.attempts,
+    answer: again.answer,
+  };
+  const newest = [own, letter, replayed].filter((one) => one !== undefined)
+    .reduce<Settled | undefined>(
+      (one, other) =>
+        one !== undefined && Date.parse(one.at) > Date.parse(other.at)
+          ? one
+          : other,
+      undefined,
+    );
+  if (newest !== undefined || isOlder) return newest;
+  // What a kill left out of the history is told as delivered.
+  return {
+    state: "delivered",
+    at: rfc3339(place.lastSuccess ?? origin.receivedAt),
+    attempts: 1,
+    answer: NO_ANSWER,
+  };
 }
 
-async function decided(
-  log: EventLog,
-  name: string,
-  id: string,
+type Settled = Exclude<ReceiptState, { state: "waiting" }>;
+
+function decided(
   { decision, at }: Outcome,
-): Promise<Exclude<ReceiptState, { state: "waiting" }>> {
+  letter: Settled | undefined,
+): Settled {
   const time = rfc3339(at);
   switch (decision.kind) {
     case "delivered": {
@@ -200,19 +218,19 @@ async function decided(
     case "expired":
       return { state: "expired", at: time, reason: decision.reason };
     case "dead":
-      return await deadState(log, name, id, at);
+      // Kept 30 days, and what became of it for as long.
+      return letter ?? { state: "expired", at: time, reason: "age" };
     default:
       return decision satisfies never;
   }
 }
 
-/** A dead letter, or what became of it. */
+/** A dead letter, or what became of it; undefined: nothing is known of one. */
 async function deadState(
   log: EventLog,
   name: string,
   id: string,
-  died: number,
-): Promise<Exclude<ReceiptState, { state: "waiting" }>> {
+): Promise<Settled | undefined> {
   const entry = await log.store.call((kv) => kv.get(deadKey(name, id)));
   const record = fromValue(entry.value);
   if (record !== undefined) {
@@ -226,8 +244,9 @@ async function deadState(
     };
   }
   const end = await readDeadEnd(log.store, name, id);
-  const at = rfc3339(end?.at ?? died);
-  switch (end?.how) {
+  if (end === undefined) return undefined;
+  const at = rfc3339(end.at);
+  switch (end.how) {
     case "delivered": {
       const { attempts, answer } = end;
       return {
@@ -242,7 +261,6 @@ async function deadState(
     case "discarded":
       return { state: "discarded", at };
     default:
-      // Kept 30 days, and that it ended so for as long.
       return { state: "expired", at, reason: "age" };
   }
 }

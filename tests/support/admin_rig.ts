@@ -5,6 +5,7 @@ import { metricsText } from "../../lib/delivery/metrics.ts";
 import { statusReport } from "../../lib/delivery/status.ts";
 import { Acks } from "../../lib/log/acks.ts";
 import { History } from "../../lib/log/history.ts";
+import type { Replays } from "../../lib/log/replays.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { hashToken } from "../../lib/tokens.ts";
 import { type App, createApp } from "../../routes/app.ts";
@@ -32,7 +33,10 @@ export class AdminRig {
 
   static async open(
     names: readonly string[] = ["a", "b"],
-    options: { readonly maxBody?: number } = {},
+    options: {
+      readonly maxBody?: number;
+      readonly replays?: (rig: DeadRig) => Replays;
+    } = {},
   ): Promise<AdminRig> {
     const rig = await DeadRig.open(names);
     const { log, clock } = rig;
@@ -73,6 +77,7 @@ export class AdminRig {
         metricsText(await status(), { deno: "2.9.6", now: clock.now() }),
       connectors: () => names.map((name) => ({ name, isFed: true })),
       deadLetters: rig.dead,
+      ...options.replays !== undefined && { replays: options.replays(rig) },
       uuid: () => "00000000-0000-4000-8000-000000000000",
       version: "1.2.3",
     });

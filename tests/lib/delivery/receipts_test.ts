@@ -17,6 +17,7 @@ import type { Logger } from "../../../lib/logger.ts";
 import { silentLogger } from "../../../lib/logger.ts";
 import { SETTINGS } from "../../support/delivery_rig.ts";
 import { intakeOf, openRig } from "../../support/log_rig.ts";
+import { until } from "../../support/drive.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import {
   always,
@@ -206,6 +207,8 @@ Deno.test("receiptOf() of what expired, for 30 days after it left the log; what 
     logger,
   });
   fleet.start();
+  // Behind what is appended before it has its place nothing would wait.
+  await until(() => fleet.live().every(({ place }) => place !== undefined));
   await fleet.wake();
   const accepted = clock.now();
   const ids = await append(log, clock, "0", "1", "9", "2");

@@ -1,0 +1,189 @@
+import { deepEqual, equal, match } from "node:assert/strict";
+import { History } from "../../../lib/log/history.ts";
+import { Replays } from "../../../lib/log/replays.ts";
+import { AdminRig } from "../../support/admin_rig.ts";
+
+/** The routes over a log whose connectors no loop serves: jobs stay as they begin. */
+async function withRig(use: (rig: AdminRig) => Promise<void>): Promise<void> {
+  await using dead = await AdminRig.open(["a", "b"], {
+    replays: ({ log, clock, dead: deadLetters }) =>
+      new Replays({
+        log,
+        deadLetters,
+        history: new History(log),
+        clock,
+        uuid: () => crypto.randomUUID(),
+        expire: 3_600_000,
+      }),
+  });
+  await use(dead);
+}
+
+Deno.test("POST /replays tells every fault with its pointer", async () => {
+  await withRig(async (api) => {
+    await api.rig.append(["1"]);
+    const log = { kind: "log", to: ["a"], from: "oldest" };
+    const dead = { kind: "dead-letters", filter: {} };
+    for (
+      const [body, pointer] of [
+        [{}, "#/kind"],
+        [{ kind: "logs" }, "#/kind"],
+        [{ ...log, to: undefined }, "#/to"],
+        [{ ...log, to: [] }, "#/to"],
+        [{ ...log, to: "a" }, "#/to"],
+        [{ ...log, to: ["a", "z"] }, "#/to/1"],
+        [{ ...log, from: undefined }, "#/from"],
+        [{ ...log, from: "yesterday" }, "#/from"],
+        [{ ...log, until: "oldest" }, "#/until"],
+        [{ ...log, until: 5 }, "#/until"],
+        [{ ...log, rate: -1 }, "#/rate"],
+        [{ ...log, rate: "5" }, "#/rate"],
+        [{ ...log, all: 1 }, "#/all"],
+        [{ ...log, mark: "no" }, "#/mark"],
+        [{ ...log, dry_run: 0 }, "#/dry_run"],
+        [{ ...log, dryrun: true }, "#/dryrun"],
+        [{ ...log, ids: [] }, "#/ids"],
+        [{ ...dead, ids: [] }, "#"],
+        [{ kind: "dead-letters" }, "#"],
+        [{ ...dead, expect: "2" }, "#/expect"],
+        [{ ...dead, to: ["a"] }, "#/to"],
+        [
+          { kind: "dead-letters", filter: { connector: "z" } },
+          "#/filter/connector",
+        ],
+        [{ kind: "dead-letters", ids: ["nothing"] }, "#/ids/0"],
+      ] as const
+    ) {
+      const { status, json } = await api.post("/replays", body);
+      equal(status, 422, JSON.stringify(body));
+      equal(json.errors[0].pointer, pointer, JSON.stringify(body));
+    }
+    equal((await api.post("/replays", "{")).status, 400);
+    equal((await api.post("/replays", "[]")).status, 422);
+    equal((await api.get("/replays?state=open")).status, 422);
+    equal((await api.get("/replays?cursor=x")).status, 422);
+    equal((await api.get("/replays/none")).status, 404);
+    equal((await api.ask("DELETE", "/replays")).status, 405);
+    equal((await api.ask("GET", "/replays/none/stop")).status, 405);
+    const { json } = await api.get("/replays");
+    deepEqual(json, { items: [], next: null });
+  });
+});
+
+Deno.test("POST /replays of dead letters: dry run, expect, Idempotency-Key, pages", async () => {
+  await withRig(async (api) => {
+    await api.rig.kill("a", ["1", "22", "333"]);
+    await api.rig.kill("b", ["4"]);
+    const wish = { kind: "dead-letters", filter: { connector: "a" } };
+    const dry = await api.post("/replays", { ...wish, dry_run: true, rate: 2 });
+    equal(dry.status, 200);
+    deepEqual(dry.json, {
+      events: 3,
+      bytes: 6,
+      seconds: 2,
+      already_delivered: 0,
+    });
+    const changed = await api.post("/replays", { ...wish, expect: 4 });
+    equal(changed.status, 409);
+    match(changed.json.type, /count-changed$/);
+    const key = { "Idempotency-Key": "once" };
+    const first = await api.post("/replays", { ...wish, expect: 3 }, key);
+    equal(first.status, 202);
+    const again = await api.post("/replays", { ...wish, expect: 3 }, key);
+    equal(again.text, first.text);
+    equal(again.headers.get("Location"), `/api/v1/replays/${first.json.id}`);
+    const { created_at, id, ...job } = first.json;
+    match(created_at, /^2026-03-13T/);
+    match(id, /^[0-9a-z-]{1,40}$/);
+    deepEqual(job, {
+      kind: "dead-letters",
+      to: ["a"],
+      from: null,
+      until: null,
+      rate: 0,
+      state: "running",
+      total: 3,
+      delivered: 0,
+      filtered: 0,
+      dead: 0,
+      skipped: 0,
+      left: 3,
+      ended_at: null,
+      last_error: null,
+    });
+    for (let n = 0; n < 4; n++) {
+      api.rig.clock.advance(1);
+      await api.post("/replays", { kind: "dead-letters", filter: {} });
+    }
+    const page = await api.get("/replays?limit=3&state=running");
+    equal(page.json.items.length, 3);
+    const rest = await api.get(`/replays?limit=3&cursor=${page.json.next}`);
+    equal(rest.json.items.length, 2);
+    equal(rest.json.next, null);
+    equal(rest.json.items[1].id, id);
+    const paused = await api.post(`/replays/${id}/pause`);
+    equal(paused.json.state, "paused");
+    equal((await api.post(`/replays/${id}/pause`)).text, paused.text);
+    equal((await api.post(`/replays/${id}/resume`)).json.state, "running");
+    equal((await api.post(`/replays/${id}/stop`)).json.state, "stopped");
+    equal((await api.post(`/replays/${id}/stop`)).json.state, "stopped");
+    const late = await api.post(`/replays/${id}/resume`);
+    equal(late.status, 409);
+    match(late.json.type, /wrong-state$/);
+    const none = await api.post("/replays", { kind: "dead-letters", ids: [] });
+    equal(none.status, 202);
+    equal(`${none.json.state} ${none.json.total}`, "finished 0");
+  });
+});
+
+Deno.test("POST /replays of the log: ranges by time and id, what is not kept", async () => {
+  await withRig(async (api) => {
+    const empty = await api.post("/replays", {
+      kind: "log",
+      to: ["a"],
+      from: "oldest",
+    });
+    equal(`${empty.json.state} ${empty.json.total}`, "finished 0");
+    const ids: string[] = [], times: string[] = [];
+    for (let n = 0; n < 4; n++) {
+      times.push(new Date(api.rig.clock.now()).toISOString());
+      ids.push(...await api.rig.append(["1", "2", "3"]));
+      await api.rig.settle("a", { at: [] });
+      api.rig.clock.advance(1_000);
+    }
+    const count = async (wish: object) => {
+      const { status, json } = await api.post("/replays", {
+        kind: "log",
+        to: ["a"],
+        dry_run: true,
+        from: "oldest",
+        ...wish,
+      });
+      return status === 200 ? json.events : status;
+    };
+    equal(await count({}), 12);
+    equal(await count({ from: ids[1] }), 11);
+    equal(await count({ from: ids[1], until: ids[4] }), 3);
+    equal(await count({ from: ids[4], until: ids[1] }), 0);
+    equal(await count({ from: times[1] }), 9);
+    equal(await count({ from: times[1], until: times[3] }), 6);
+    equal(await count({ from: "2030-01-01T00:00:00Z" }), 0);
+    equal(await count({ from: "2020-01-01T00:00:00Z" }), 12);
+    equal(await count({ to: ["a", "b", "a"] }), 24);
+    const gone = await api.post("/replays", {
+      kind: "log",
+      to: ["a"],
+      from: "00000000000000000000-5",
+    });
+    equal(gone.status, 422);
+    equal(gone.json.oldest, ids[0]);
+    match(gone.json.detail, new RegExp(`${ids[0]}`));
+    // What b has not had yet waits there.
+    const { json } = await api.post("/replays", {
+      kind: "log",
+      to: ["b"],
+      from: "oldest",
+    });
+    deepEqual([json.total, json.skipped, json.state], [12, 12, "finished"]);
+  });
+});
