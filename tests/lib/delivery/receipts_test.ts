@@ -92,6 +92,7 @@ Deno.test("receiptOf() over a loop: attempts, refusals, replays, what became of 
   const sink = new ScriptedSink({ events: 3 });
   const fleet = fleetOf(log, clock, sink);
   fleet.start();
+  await until(() => fleet.live().every(({ place }) => place !== undefined));
   await fleet.wake();
   const ids = await append(log, clock, "0", "1", "2", "3", "4");
   const first = clock.now();
