@@ -104,12 +104,19 @@ export function writeEventMembers(view: EventView, into: GrowingBytes): void {
 }
 
 export function writeEventId(view: EventView, into: GrowingBytes): void {
-  const { id } = view.segment;
-  into.room(id.length + 1 + NUMBER_BYTES);
+  const { id, ids } = view.segment;
+  if (ids !== undefined) return writeAscii(view.id, into);
+  writeAscii(id, into);
+  into.room(1 + NUMBER_BYTES);
   const out = into.bytes;
-  for (let i = 0; i < id.length; i++) out[into.length++] = id.charCodeAt(i);
   out[into.length++] = MINUS;
   into.length = writeInteger(view.index, out, into.length);
+}
+
+function writeAscii(text: string, into: GrowingBytes): void {
+  into.room(text.length);
+  const out = into.bytes;
+  for (let i = 0; i < text.length; i++) out[into.length++] = text.charCodeAt(i);
 }
 
 // Times -----------------------------------------------------------------------------------------------------------

@@ -101,6 +101,17 @@ Deno.test("eventString, eventMembers, eventId", () => {
   assert.equal(filled(eventId, run), "00000000000000010000-0");
 });
 
+Deno.test("eventId and textOrId are the event's first id in a segment that was made for a replay", () => {
+  const ids = ["00000000000004d20000-17", "import-0123456789abcdef01234567"];
+  const [segment] = hecRun('{"event":{"a":1}}{"event":{"a":2}}').segments;
+  assert.ok(segment);
+  const run = new EventRun();
+  run.push({ ...segment, ids }, 1);
+  run.push({ ...segment, ids }, 0);
+  assert.equal(filled(eventId, run), ids[1]);
+  assert.equal(filled(textOrId("b"), run), `"${ids[1]}"`);
+});
+
 Deno.test("eventString parses to the event's own text", () => {
   const seed = testSeed("eventString");
   fc.assert(
