@@ -103,7 +103,7 @@ sinks:
   udp: { type: qradar, syslog_host: h, syslog_protocol: udp, proxy: "http://p:1" }
   key: { type: splunk, url: "https://x.example", token: t, tls_client_cert: c.pem, tls_client_key: k.pem }
 `,
-    "c.pem": "-----BEGIN CERTIFICATE-----\n",
+    "c.pem": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
     "k.pem": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
   };
   await inFolder(files, async (folder) => {

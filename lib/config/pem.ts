@@ -21,7 +21,37 @@ export function readPem(
     );
     return undefined;
   }
-  return text;
+  if (label !== "CERTIFICATE") return text;
+  const blocks = [...text.matchAll(CERTIFICATE)];
+  const wrong = blocks.findIndex(([, base64 = ""]) => !isDer(base64));
+  if (blocks.length > 0 && wrong < 0) return text;
+  const which = wrong > 0
+    ? `Certificate ${wrong + 1} of "${path}"`
+    : `"${path}"`;
+  fault(
+    `${which} is no whole certificate. Copy it again, from -----BEGIN to -----END with all between.`,
+  );
+  return undefined;
+}
+
+const CERTIFICATE =
+  /^-----BEGIN [A-Z0-9 ]*CERTIFICATE-----([\s\S]*?)^-----END [A-Z0-9 ]*CERTIFICATE-----/gm;
+
+/** Whether it is Base64 of one DER sequence, as long as it says (X.690 §8.1). */
+function isDer(base64: string): boolean {
+  let bytes: Uint8Array;
+  try {
+    bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  } catch {
+    return false;
+  }
+  const [tag, short = 0] = bytes;
+  if (tag !== 0x30) return false;
+  const more = short < 0x80 ? 0 : short & 0x7f;
+  const length = more === 0
+    ? short
+    : bytes.subarray(2, 2 + more).reduce((sum, byte) => sum * 256 + byte, 0);
+  return bytes.length === 2 + more + length;
 }
 
 /** The 64 hex digits of `sha256:<hex>`, colons between them allowed; undefined after a fault. */

@@ -17,7 +17,7 @@ const FILES: Readonly<Record<string, string>> = {
   "bad.yaml": "prot: 9000\n",
   "refused.yaml":
     "sinks:\n  one: { type: qradar, syslog_host: h, proxy: 'http://p:1', syslog_protocol: udp }\n  two: { type: splunk, url: 'https://x.example', token: t, tls_client_cert: c.pem, tls_client_key: k.pem }\n",
-  "c.pem": "-----BEGIN CERTIFICATE-----\n",
+  "c.pem": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
   "k.pem": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
   "loud.yaml":
     'sinks:\n  a: { type: splunk, url: "https://x.example", token: t, tls_ca_bundle: "x\\e[31m\\u202e" }\n',

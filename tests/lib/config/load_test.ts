@@ -8,7 +8,7 @@ import {
 
 const FILES: Readonly<Record<string, string>> = {
   "/run/secrets/hec": "from-a-file\n",
-  "/ca.pem": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
+  "/ca.pem": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
   "/key.pem": "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n",
   "/note.txt": "hello",
 };

@@ -27,7 +27,8 @@ Deno.test("docs/hecate.schema.json is what the declarations say (deno task docs 
 Deno.test("docs/hecate.example.yaml fits the schema and the loader, and shows every setting of the relay's groups", async () => {
   const yaml = Deno.readTextFileSync(EXAMPLE);
   assert.deepEqual(check(yaml), []);
-  const pem = (label: string) => `-----BEGIN ${label}-----\nMA==\n`;
+  const pem = (label: string) =>
+    `-----BEGIN ${label}-----\nMAA=\n-----END ${label}-----\n`;
   const { connectors, warnings } = await goodYaml({
     yaml,
     env: {

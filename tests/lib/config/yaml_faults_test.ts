@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Case, yamlFaults } from "./yaml_case.ts";
+import { type Case, loadYaml, yamlFaults } from "./yaml_case.ts";
 
 /** Every kind of fault with the exact line that people see (interface §6). */
 
@@ -265,6 +265,36 @@ Deno.test("readConfiguration() faults: a bomb of aliases, a file too large or to
   ]);
   const deep = await yamlFaults({ yaml: "[".repeat(100_000) });
   assert.match(deep[0] ?? "", /^hecate\.yaml:\d+:\d+: /);
+});
+
+Deno.test("readConfiguration() faults: certificates that were not copied whole", async () => {
+  const block = (body: string) =>
+    `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+  const bad = {
+    "not base64": block("nonsense!"),
+    "no certificate": block(btoa("hello")),
+    "cut short": block(btoa("\x30\x82\x01\x00abc")),
+    "no end": "-----BEGIN CERTIFICATE-----\nMAA=\n",
+  };
+  const load = (text: string) =>
+    loadYaml({
+      yaml: `${SINK}    tls_ca_bundle: ca.pem\n`,
+      files: { "ca.pem": text },
+    });
+  for (const [what, text] of Object.entries(bad)) {
+    const loaded = await load(text);
+    assert.match(
+      loaded.ok ? "" : loaded.faults.join(),
+      /^hecate\.yaml:\d+:20: sinks\.a\.tls_ca_bundle: "ca\.pem" is no whole certificate\. [^;]*$/,
+      what,
+    );
+  }
+  const second = await load(`# mine\n${block("MAA=")}${block("MA==")}`);
+  assert.match(
+    second.ok ? "" : second.faults.join(),
+    /: Certificate 2 of "ca\.pem" is no whole/,
+  );
+  assert.ok((await load(block("MAA=\r").replaceAll("\n", "\r\n"))).ok);
 });
 
 Deno.test("readConfiguration() faults: references that come to more than memory holds, names that are endless", async () => {

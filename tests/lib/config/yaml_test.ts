@@ -11,7 +11,8 @@ import { goodYaml, loadYaml, yamlFaults } from "./yaml_case.ts";
 /** What a file in order means, and that no secret is ever printed. */
 
 Deno.test("readConfiguration() reads interface §6's example", async () => {
-  const pem = (label: string) => `-----BEGIN ${label}-----\nMA==\n`;
+  const pem = (label: string) =>
+    `-----BEGIN ${label}-----\nMAA=\n-----END ${label}-----\n`;
   const { relay, connectors, warnings, secrets } = await goodYaml({
     yaml: `
 sources:
