@@ -86,6 +86,8 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   print(
     `  curl ${post} -H 'Authorization: Splunk ${token}' -d '{"event":"hello"}'`,
   );
+  print("See what arrived at each SIEM:");
+  print(`  curl ${siem.url}`);
   print("See where every event is:");
   print(
     `  curl ${base}api/v1/status -H 'Authorization: Bearer ${admin}'`,

@@ -4,6 +4,7 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
+import { printable } from "../printable.ts";
 import type { Arrival, Memory, RequestRecord } from "./arrival.ts";
 import type { ArmedFault, Fault, FaultOptions } from "./faults.ts";
 import { serveHttp } from "./http_server.ts";
@@ -101,7 +102,9 @@ export async function startDemoSiem(
       await request.body();
       return {
         kind: "reply",
-        reply: textReply(404, `No collector is called "${name}".\n`),
+        reply: name === ""
+          ? textReply(200, listOf(targets.values()))
+          : textReply(404, `No collector is called "${name}".\n`),
       };
     },
   });
@@ -195,4 +198,19 @@ export async function startDemoSiem(
     },
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** Characters of the newest record that are shown. */
+const SHOWN = 300;
+
+/** For the newcomer with curl: how many events each collector has, and the newest as it came. */
+function listOf(targets: Iterable<Target>): string {
+  const blocks = [...targets].map(({ name, count, received }) => {
+    const bytes = received.at(-1)?.envelope;
+    const newest = bytes === undefined
+      ? ""
+      : `  ${printable(new TextDecoder().decode(bytes)).slice(0, SHOWN)}\n`;
+    return `${name}: ${count} events\n${newest}`;
+  });
+  return blocks.join("\n");
 }

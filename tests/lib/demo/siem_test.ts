@@ -407,3 +407,17 @@ Deno.test("all nine stand at once, each with the variables of its connector", as
   });
   assert.throws(() => siem.fault("hec", { kind: "refuse" }), RangeError);
 });
+
+Deno.test("startDemoSiem() shows at / how many events each collector has, and the newest", async () => {
+  await using siem = await startDemoSiem();
+  await post(siem, "splunk", '{"event":"one"}{"event":"two \\u001b[31m\x9b"}');
+  const reply = await fetch(siem.url);
+  assert.equal(reply.status, 200);
+  const page = await reply.text();
+  assert.match(page, /^splunk: 2 events\n {2}\{"event":"two .*\?"\}\n/);
+  assert.match(page, /\ncrowdstrike: 0 events\n/);
+  assert.equal(
+    (await (await fetch(`${siem.url}/nobody`)).text()).trim(),
+    'No collector is called "nobody".',
+  );
+});
