@@ -1,4 +1,8 @@
-/** What templates write for their slots, one event at a time: spans of a view to a growing buffer. Hot. */
+/**
+ * What templates write for their slots, one event at a time: spans of a view to a growing buffer. Hot.
+ *
+ * A little long: a writer for each slot.
+ */
 
 import type { EventView } from "./event.ts";
 import { OCSF_TIME, withOcsfTime } from "./format/ocsf_event.ts";

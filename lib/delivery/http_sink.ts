@@ -119,17 +119,23 @@ export function oneLine(text: string): string {
     : line;
 }
 
-/** The reply with the credentials blanked that its body echoes. */
+/** The reply with the credentials blanked that its body echoes, or the host that it sends us to (told in messages). */
 export function withoutSecrets(
   reply: HttpReply,
   redact: (text: string) => string,
 ): HttpReply {
-  const text = reply.text();
-  const clean = redact(text);
-  if (clean === text) return reply;
-  const { status, headers } = reply;
+  const location = reply.headers.get("location") ?? "";
+  // Before it is read as an address: that makes letters small.
+  const target = location === "" ? "" : redact(location);
+  const isEmpty = reply.body.length === 0;
+  if (isEmpty && target === location) return reply;
+  const text = isEmpty ? "" : reply.text();
+  const clean = isEmpty ? "" : redact(text);
+  if (clean === text && target === location) return reply;
+  const headers = new Headers(reply.headers);
+  if (target !== location) headers.set("location", target);
   return {
-    status,
+    status: reply.status,
     headers,
     body: new TextEncoder().encode(clean),
     text: () => clean,

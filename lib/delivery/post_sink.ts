@@ -283,7 +283,8 @@ class PostSink implements Sink {
           body: isPacked ? packed : body,
         }, signal);
         if (isFirst && this.#wire.again?.(reply, made)) continue;
-        if (reply.body.length === 0) return reply;
+        const { body: said, headers: told } = reply;
+        if (said.length === 0 && !told.has("location")) return reply;
         return withoutSecrets(reply, this.#redact());
       } catch (error) {
         if (error instanceof TransportError) return error;

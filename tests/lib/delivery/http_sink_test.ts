@@ -9,9 +9,11 @@ import {
   transportOutcome,
   wantsHttps,
   webPage,
+  withoutSecrets,
   words,
 } from "../../../lib/delivery/http_sink.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
+import { redactor } from "../../../lib/secrets.ts";
 
 const NOW = Date.UTC(2026, 2, 13, 12, 0, 0);
 
@@ -101,6 +103,24 @@ Deno.test("classifyStatus() of a redirect names the target's host only", () => {
     "302: it sends us on to other.example.",
   );
   assert.equal(said("http://["), "302: it sends us on to nowhere.");
+});
+
+Deno.test("withoutSecrets() blanks a credential in the body and in the name of a redirect's host", () => {
+  const redact = redactor(["aB3-s3cret"]);
+  const clean = withoutSecrets(
+    reply(302, "Moved, aB3-s3cret", {
+      location: "https://aB3-s3cret.evil.example/",
+      "retry-after": "7",
+    }),
+    redact,
+  );
+  assert.equal(clean.text(), "Moved, [secret]");
+  assert.equal(clean.headers.get("retry-after"), "7");
+  const outcome = classifyStatus(clean, NOW);
+  assert.ok(outcome?.kind === "held");
+  assert.doesNotMatch(outcome.message, /s3cret/i);
+  const same = reply(302, "", { location: "https://login.example/" });
+  assert.equal(withoutSecrets(same, redact), same);
 });
 
 Deno.test("classifyStatus() of a 2xx web page is not_collector", () => {
