@@ -19,7 +19,7 @@ export function mountHome(app: Hono<AppVariables>, version: string): void {
     const { origin } = addressOf(c.req.url);
     const collector = `${origin}/services/collector/event`;
     return page(c, "One address in, every SIEM out", [
-      `Hecate ${version} takes security events as Splunk’s HTTP Event Collector and CrowdStrike’s NG-SIEM do, keeps each of them durably, and delivers it unchanged to every configured SIEM.`,
+      `Hecate ${version} takes security events as Splunk’s HTTP Event Collector and CrowdStrike’s NG-SIEM do, keeps each of them durably, and delivers it, in order, to every configured SIEM.`,
       { heading: "Where to post" },
       { code: collector },
       "Put an ingest token in HECATE_TOKEN and send one event:",
