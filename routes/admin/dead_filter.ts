@@ -6,6 +6,9 @@ import type { FieldError } from "./lists.ts";
 
 export const FILTER_NAMES = ["connector", "reason", "from", "to", "contains"];
 
+/** Longer than any connector's. The store takes no key of any length. */
+const LONGEST_NAME = 64;
+
 const TIME =
   /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)$/;
 
@@ -43,8 +46,16 @@ export function filterOf(
     });
     return undefined;
   };
+  const connector = text("connector");
+  if (connector !== undefined && connector.length > LONGEST_NAME) {
+    errors.push({
+      pointer: `${place}connector`,
+      code: "out_of_range",
+      detail: `a name of ${LONGEST_NAME} characters at the most.`,
+    });
+  }
   const filter = {
-    connector: text("connector"),
+    connector,
     reason: text("reason"),
     from: time("from"),
     to: time("to"),
@@ -65,7 +76,7 @@ export function nameOf(id: unknown): DeadName | undefined {
   const at = id.indexOf("@");
   const name = { id: id.slice(0, at), connector: id.slice(at + 1) };
   const isGood = at > 0 && /^[0-9a-z-]{1,40}$/.test(name.id) &&
-    name.connector !== "" && name.connector.length <= 64;
+    name.connector !== "" && name.connector.length <= LONGEST_NAME;
   return isGood ? name : undefined;
 }
 

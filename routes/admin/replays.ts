@@ -37,6 +37,8 @@ const STATES: readonly JobState[] = [
 ];
 /** Letters of one connector that are taken in together. */
 const IMPORT_BATCH = 200;
+/** What an id of a job may look like. The store takes no key of any length. */
+const ID = /^[0-9a-z-]{1,40}$/;
 
 export interface ReplayDeps {
   readonly replays: Replays;
@@ -58,7 +60,8 @@ export function mountReplays(
     return await idempotent(c, replays.store, body, () => start(c, deps, body));
   });
   app.get(`${BASE}/:id`, async (c) => {
-    const job = await replays.read(c.req.param("id"));
+    const id = c.req.param("id");
+    const job = ID.test(id) ? await replays.read(id) : undefined;
     return job === undefined ? unknown(c) : shown(c, job);
   });
   for (
@@ -73,7 +76,10 @@ export function mountReplays(
       const body = await readBytes(c);
       if (body instanceof Response) return body;
       return await idempotent(c, replays.store, body, async () => {
-        const changed = await replays.change(c.req.param("id"), state);
+        const id = c.req.param("id");
+        const changed = ID.test(id)
+          ? await replays.change(id, state)
+          : undefined;
         if (changed === undefined) return unknown(c);
         const { job, isDone } = changed;
         return isDone ? shown(c, job) : problem(
@@ -155,7 +161,10 @@ async function list(
       detail: `one of ${STATES.join(", ")}.`,
     });
   }
-  if (after !== undefined && typeof after !== "string") {
+  const before = typeof after === "string" && ID.test(after)
+    ? after
+    : undefined;
+  if (after !== undefined && before === undefined) {
     errors.push({
       pointer: "?cursor",
       code: "unknown",
@@ -163,7 +172,6 @@ async function list(
     });
   }
   if (errors.length > 0) return invalidFields(c, errors);
-  const before = typeof after === "string" ? after : undefined;
   const { items, next } = await replays.page({ state, before, limit });
   c.header("Cache-Control", "no-store");
   return c.json({
@@ -283,7 +291,8 @@ async function seed(
       },
     );
   }
-  if (letters.length === 0) {
+  // An array of no records is not "no body": it must not send all that is kept.
+  if (letters.length === 0 && !bytes.some((byte) => byte > 0x20)) {
     const all = await replays.letters({ choice: { filter: {} } }, names);
     return begun(c, await replays.startDead(all, { rate: 0 }));
   }

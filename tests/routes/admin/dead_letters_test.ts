@@ -534,3 +534,24 @@ Deno.test("Idempotency-Key: the same request has its first answer, another body 
   );
   deepEqual(later.json, { discarded: 0 });
 });
+
+Deno.test("dead-letters: a connector's name longer than the store's keys is a fault of the filter", async () => {
+  await using admin = await AdminRig.open();
+  const connector = "a".repeat(4_000);
+  for (
+    const { status, json } of [
+      await admin.get(`${DEAD}?connector=${connector}`),
+      await admin.get(`${DEAD}/groups?connector=${connector}`),
+      await admin.get(`${DEAD}?connector=${connector}`, {
+        Accept: "application/x-ndjson",
+      }),
+      await admin.post(`${DEAD}/discard`, {
+        filter: { connector },
+        expect: 0,
+      }),
+    ]
+  ) {
+    equal(status, 422);
+    equal(json.errors[0].code, "out_of_range");
+  }
+});

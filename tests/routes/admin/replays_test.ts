@@ -1,7 +1,7 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { History } from "../../../lib/log/history.ts";
 import { Replays } from "../../../lib/log/replays.ts";
-import { AdminRig } from "../../support/admin_rig.ts";
+import { ADMIN, AdminRig } from "../../support/admin_rig.ts";
 
 /** The routes over a log whose connectors no loop serves: jobs stay as they begin. */
 async function withRig(use: (rig: AdminRig) => Promise<void>): Promise<void> {
@@ -185,5 +185,32 @@ Deno.test("POST /replays of the log: ranges by time and id, what is not kept", a
       from: "oldest",
     });
     deepEqual([json.total, json.skipped, json.state], [12, 12, "finished"]);
+  });
+});
+
+Deno.test("/replays: an id or a cursor longer than the store's keys is one that is unknown", async () => {
+  await withRig(async (api) => {
+    const long = "a".repeat(4_000);
+    equal((await api.get(`/replays/${long}`)).status, 404);
+    equal((await api.post(`/replays/${long}/pause`, "")).status, 404);
+    const cursor = btoa(JSON.stringify(long));
+    const { status, json } = await api.get(`/replays?cursor=${cursor}`);
+    deepEqual([status, json.errors[0].pointer], [422, "?cursor"]);
+  });
+});
+
+Deno.test("POST replay-dead-letter: an empty body replays all that are kept, an empty array nothing", async () => {
+  await withRig(async (api) => {
+    await api.rig.kill("a", ["1", "2"]);
+    const seed = async (body: string) => {
+      const address = "/api/admin/siem/replay-dead-letter";
+      const init = { method: "POST", headers: ADMIN, body };
+      const response = await api.app.request(address, init);
+      const { state, total } = await response.json();
+      return [response.status, state, total];
+    };
+    deepEqual(await seed("[]"), [202, "finished", 0]);
+    deepEqual(await seed(" [ ]\n"), [202, "finished", 0]);
+    deepEqual(await seed(" \r\n"), [202, "running", 2]);
   });
 });
