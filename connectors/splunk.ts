@@ -534,7 +534,10 @@ export const splunk: ConnectorType<SplunkSettings> = {
       url,
       limits: limitsOf(LIMITS, context.common),
       headers,
-      secrets: () => [settings.token, ...cookies.values()],
+      // Asked for at each answer: what never changes is looked for with one pattern.
+      secrets: settings.ack
+        ? () => [settings.token, ...cookies.values()]
+        : [settings.token],
       gzip: context.common.gzip ?? true,
       fill(view, into) {
         // The HEC intake leaves the kind of `fields` set on a whole envelope that came without an event.

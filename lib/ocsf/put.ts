@@ -89,7 +89,7 @@ export function putJsonAsText(
 }
 
 /** Made-up text, shortened to what OCSF allows, as a JSON string with its quotes. Makes strings: the uncommon way. */
-export function putString(text: string, into: GrowingBytes): void {
+function putString(text: string, into: GrowingBytes): void {
   let end = Math.min(text.length, MAX_TEXT);
   // Not between the halves of a character.
   if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) {

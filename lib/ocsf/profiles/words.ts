@@ -23,7 +23,7 @@ export function product(vendor: string, name: string): Attributes {
 export const unknown: Leaf = constant("Unknown");
 
 /** Severities as words. Those of syslog stand as `destinations.md` §12.3 has them, the other way round. */
-export const SEVERITY_WORDS: Readonly<Record<string, number>> = {
+const SEVERITY_WORDS: Readonly<Record<string, number>> = {
   trace: 1,
   debug: 1,
   verbose: 1,
