@@ -179,6 +179,7 @@ export class Dispatcher {
     try {
       await run(session, holding);
     } finally {
+      session.close();
       this.#place = holding.place;
       this.#session = undefined;
       this.#holding = undefined;

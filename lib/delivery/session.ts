@@ -129,6 +129,11 @@ export class Session {
     this.#nap.abort(new Error("Now"));
   }
 
+  /** Hears of no replays any more. To be called at the end of the lease, whatever was done under it. */
+  close(): void {
+    this.#replay?.close();
+  }
+
   /** Books what has expired, and does nothing else: for a connector that is switched off. */
   async expire(): Promise<void> {
     while (!this.#stop.aborted && !this.#settlement.isLost) {
@@ -147,8 +152,6 @@ export class Session {
       }
     } catch (cause) {
       if (!this.#stop.aborted) throw cause;
-    } finally {
-      this.#replay?.close();
     }
     const decided = this.#batch?.settle();
     if (decided === undefined || decided.run.count === 0) return;

@@ -16,6 +16,7 @@ import { beginPlaces } from "../../lib/log/begin.ts";
 import { Hands } from "../../lib/log/hands.ts";
 import { takeLease } from "../../lib/log/lease.ts";
 import type { EventLog } from "../../lib/log/log.ts";
+import type { Replays } from "../../lib/log/replays.ts";
 import { oldestWaiting } from "../../lib/log/waiting.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { SETTINGS } from "./delivery_rig.ts";
@@ -26,6 +27,7 @@ export interface SwitchRigOptions {
   /** Switched off at the first start. */
   readonly off?: readonly string[];
   readonly settings?: Partial<DeliverySettings>;
+  readonly replays?: Replays;
 }
 
 /** One process's connectors over a log. */
@@ -43,8 +45,9 @@ export class SwitchRig {
     readonly hands: Hands;
     readonly settings: DeliverySettings;
     readonly sinks: Readonly<Record<string, ScriptedSink>>;
+    readonly replays: Replays | undefined;
   }) {
-    const { log, clock, hands, settings, sinks } = parts;
+    const { log, clock, hands, settings, sinks, replays } = parts;
     this.log = log;
     this.clock = clock;
     this.hands = hands;
@@ -63,6 +66,7 @@ export class SwitchRig {
       clock,
       random: () => 1,
       logger: silentLogger,
+      ...replays !== undefined && { replays },
     });
     this.switcher = connectorSwitcher({
       hands,
@@ -79,7 +83,7 @@ export class SwitchRig {
     log: EventLog,
     clock: ManualClock,
     names: readonly string[],
-    { off = [], settings }: SwitchRigOptions = {},
+    { off = [], settings, replays }: SwitchRigOptions = {},
   ): Promise<SwitchRig> {
     await beginPlaces(
       log.store,
@@ -94,6 +98,7 @@ export class SwitchRig {
       clock,
       hands,
       settings: { ...SETTINGS, ...settings },
+      replays,
       sinks: Object.fromEntries(
         names.map((name) => [name, new ScriptedSink()]),
       ),

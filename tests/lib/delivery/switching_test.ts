@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { DeadLetters } from "../../../lib/log/dead_kept.ts";
 import { discardTo } from "../../../lib/log/hands.ts";
+import { History } from "../../../lib/log/history.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
+import { Replays } from "../../../lib/log/replays.ts";
 import { pass } from "../../support/drive.ts";
 import { FaultyKv } from "../../support/faulty_kv.ts";
 import { openRig } from "../../support/log_rig.ts";
@@ -207,6 +210,50 @@ Deno.test("what waits at a connector that is off expires within a tenth of the s
   await log.retention.trim();
   assert.equal((await log.stats()).events, 0);
   assert.deepEqual(sinkOf(rig).history, []);
+  await rig.stop();
+  await log.close();
+});
+
+Deno.test("a connector that is off leaves no listener behind each time that events expire there", async () => {
+  const clock = new ManualClock();
+  const log = await openTestLog(["soc"]);
+  let listening = 0;
+  class Counted extends Replays {
+    override listen(connector: string, hear: () => void): () => void {
+      listening++;
+      const end = super.listen(connector, hear);
+      return () => {
+        listening--;
+        end();
+      };
+    }
+  }
+  const { store } = log;
+  const rig = await SwitchRig.open(log, clock, ["soc"], {
+    off: ["soc"],
+    settings: { expire: HOUR },
+    replays: new Counted({
+      log,
+      deadLetters: new DeadLetters({ store, end: () => log.end() }),
+      history: new History(log),
+      clock,
+      uuid: () => "0000",
+      expire: HOUR,
+    }),
+  });
+  for (let expired = 1; expired <= 3; expired++) {
+    await appendTo(rig, ["1"]);
+    await clock.untilSleeping();
+    clock.advance(2 * HOUR);
+    const books = `disabled 0 0 ${expired} 0`;
+    for (let look = 0; look < 200; look++) {
+      if (await rig.books("soc") === books) break;
+    }
+    assert.equal(await rig.books("soc"), books);
+    await rig.fleet.rested("soc");
+    await clock.untilSleeping();
+    assert.equal(listening, 0);
+  }
   await rig.stop();
   await log.close();
 });
