@@ -110,16 +110,14 @@ async function startRelay(env: Environment): Promise<Relay> {
   undo.defer(() => store.close());
   const log = await openTheLog(store, settings, logger);
   undo.defer(() => log.close());
-  await beginPlaces(
-    store,
-    settings.connectors.filter(({ isFed }) => isFed).map((
-      { name, common },
-    ) => ({
-      name,
-      from: common.startFrom,
-    })),
-  );
-  const hands = await openHands(log, settings.connectors, logger);
+  // Side by side: each is a read and, at a first start, a commit that waits for the disk.
+  const fed = settings.connectors.filter(({ isFed }) => isFed);
+  const [hands] = await Promise.all([
+    openHands(log, settings.connectors, logger),
+    ...fed.map(({ name, common }) =>
+      beginPlaces(store, [{ name, from: common.startFrom }])
+    ),
+  ]);
   const replays = openReplays(log, settings.relay.expire);
   const ocsf = loadedMap();
   const environment = sinkEnvironment(relay, env, ocsf);
