@@ -2,9 +2,10 @@
  * Deletes ack records that nobody asks for any more. Never by `expireIn` (it ends the process on a full disk).
  *
  * - What was told: ten minutes after.
- * - An id that was never asked for (Docker and Fluent Bit send a channel and never poll): once its events have left
- *   the log and it is an hour old; and before that where a channel has a million newer ones, so that a producer is
- *   never refused for ids that it does not want.
+ * - An id that was never asked for (Docker and Fluent Bit send a channel and never poll): once it is an hour old and
+ *   its events had left the log at the sweep before this one, so that who waited as long as a SIEM was down has time to
+ *   ask; or a week old, where processes come and go; and before that where a channel has a million newer ones, so that
+ *   a producer is never refused for ids that it does not want.
  * - A channel: 30 days after its last use, which the store knows to a day.
  *
  * Each process does it; deleting twice is harmless.
@@ -23,7 +24,7 @@ const EVERY_MS = 600_000;
 /** After the start, out of its way. */
 const FIRST_MS = 60_000;
 const CHANNEL_MS = 30 * 86_400_000;
-const UNASKED_MS = 3_600_000;
+const UNASKED_MS = 3_600_000, LONG_UNASKED_MS = 7 * 86_400_000;
 /** Ids that a channel may have pending, as Splunk bounds them. */
 const MAX_PENDING = 1_000_000;
 /** Channels of one read, and deletes of one commit. */
@@ -43,6 +44,8 @@ export class AckSweep {
   readonly #onCounted: (channels: number) => void;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
+  /** The newest segment that had left the log at the last sweep. */
+  #trimmedBefore = "";
 
   /** `onCounted`: so many channels are left. */
   constructor(log: EventLog, onCounted: (channels: number) => void) {
@@ -74,6 +77,7 @@ export class AckSweep {
       after = records.at(-1)?.entry.key;
       if (records.length < PAGE) break;
     }
+    this.#trimmedBefore = trimmed;
     this.#onCounted(Math.min(channels, MAX_CHANNELS));
   }
 
@@ -135,7 +139,9 @@ export class AckSweep {
     const doomed: Deno.KvKey[] = [];
     const records = recordsBetween(store, record, ALL);
     for await (const { entry: { key }, group, segment, at } of records) {
-      const isUnasked = segment <= trimmed && now - at > UNASKED_MS;
+      const age = now - at;
+      const isUnasked = segment <= this.#trimmedBefore && age > UNASKED_MS ||
+        segment <= trimmed && age > LONG_UNASKED_MS;
       const isKept = lastOf(group) >= record.end - MAX_PENDING;
       if (!isUnused && !isUnasked && isKept) break;
       doomed.push(key);

@@ -467,6 +467,24 @@ Deno.test("a sweep forgets what nobody asks for once it left the log, and a chan
   }
 });
 
+Deno.test("a sweep leaves time to ask for what was delivered late and trimmed at once", async () => {
+  const clock = new ManualClock();
+  const log = await openRig({ clock, keep: MINUTE });
+  try {
+    const acks = acksOf(log);
+    await acks.sweep();
+    await post(log, acks, ["1"], { receivedAt: clock.now() });
+    // It waited for hours, was delivered a moment ago, and the log let it go.
+    clock.advance(3 * 60 * MINUTE);
+    await log.retention.trim();
+    ok((await readTrimMark(log.store)).segment !== "");
+    await acks.sweep();
+    deepEqual(await told(acks, [0]), [0]);
+  } finally {
+    await log.close();
+  }
+});
+
 Deno.test("a channel that this process no longer knows goes on without a gap", async () => {
   const log = await openRig();
   try {
