@@ -95,9 +95,13 @@ export class BooksWatch {
 
   /** Ends what was kept 30 days. @throws what the store throws. */
   async sweep(): Promise<void> {
-    const { deadLetters, clock, logger } = this.#parts;
-    for (const [name, events] of await deadLetters.sweep(clock.now())) {
-      logger.log(
+    const { deadLetters, clock } = this.#parts;
+    this.#sayEnded(await deadLetters.sweep(clock.now()));
+  }
+
+  #sayEnded(ended: ReadonlyMap<string, number>): void {
+    for (const [name, events] of ended) {
+      this.#parts.logger.log(
         "warn",
         "delivery.expired",
         "Dead letters were kept 30 days and are gone.",
@@ -116,11 +120,13 @@ export class BooksWatch {
         await this.look();
         if (round % SWEEP_ROUNDS === 1) await this.sweep();
         if (round % FORGET_ROUNDS === 1) {
-          await deadLetters.forget(clock.now());
+          this.#sayEnded(await deadLetters.forget(clock.now()));
           await forgetAnswers(log.store);
           await forgetJobs(log.store, clock.now());
         }
       } catch (error) {
+        // The store closes meanwhile.
+        if (signal.aborted) return;
         logger.log("warn", "store.slow", "The books could not be looked at", {
           error: error instanceof Error ? error.message : String(error),
         });

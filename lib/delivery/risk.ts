@@ -119,6 +119,8 @@ export class RiskWatch {
       try {
         await this.look();
       } catch (error) {
+        // The store closes meanwhile.
+        if (signal.aborted) return;
         logger.log("warn", "store.slow", "What waits could not be looked at", {
           error: error instanceof Error ? error.message : String(error),
         });

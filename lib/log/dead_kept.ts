@@ -236,8 +236,15 @@ export class DeadLetters {
     return noteRefused(this.#store, connector, refused, beside);
   }
 
-  /** Ends letters that were kept 30 days. @returns how many, by connector. */
-  async sweep(now: number): Promise<Map<string, number>> {
+  /** Ends letters that died 30 days ago or before and were kept as long. @returns how many, by connector. */
+  sweep(now: number): Promise<Map<string, number>> {
+    return this.#sweep(now, now - KEPT_MS);
+  }
+
+  async #sweep(
+    now: number,
+    diedBefore: number | undefined,
+  ): Promise<Map<string, number>> {
     const before = now - KEPT_MS;
     const expired = new Map<string, number>();
     for (const connector of await this.connectors()) {
@@ -249,7 +256,10 @@ export class DeadLetters {
         expired.set(connector, (expired.get(connector) ?? 0) + ended.length);
       };
       // An imported one may have died long before its 30 days began.
-      const old = { connector, to: before };
+      const old = {
+        connector,
+        ...diedBefore !== undefined && { to: diedBefore },
+      };
       for await (const entry of scanDead(this.#store, old, "oldest")) {
         if (entry.keptFrom < before) ids.push(entry.id);
         if (ids.length >= SWEEP) await end();
@@ -259,11 +269,17 @@ export class DeadLetters {
     return expired;
   }
 
-  /** Forgets what became of letters 30 days ago. Reads all that is known of ends: once a day is enough. */
-  async forget(now: number): Promise<void> {
+  /**
+   * Forgets what became of letters 30 days ago, and ends imports that `sweep` does not meet, because they say that they
+   * died after they came. Reads the whole index and all that is known of ends: once a day is enough.
+   * @returns how many letters ended, by connector.
+   */
+  async forget(now: number): Promise<Map<string, number>> {
+    const ended = await this.#sweep(now, undefined);
     for (const connector of await this.connectors()) {
       await forgetEnds(this.#store, connector, now - KEPT_MS);
     }
+    return ended;
   }
 
   async #contains(

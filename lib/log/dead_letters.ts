@@ -19,7 +19,7 @@ import {
   sizeOf,
   writesOf,
 } from "./dead_record.ts";
-import { deadFrom } from "./keys.ts";
+import { deadFrom, deadPartsFrom } from "./keys.ts";
 import { fromValue, MAX_VALUE_BYTES, MAX_VALUES, numberIn } from "./kv.ts";
 import type { Store } from "./store.ts";
 
@@ -27,8 +27,8 @@ import type { Store } from "./store.ts";
 export const COMMIT_BYTES = MAX_VALUE_BYTES * (MAX_VALUES - 1);
 /** Writes of one commit: 200 keys of at most 150 bytes, counted twice, stay under 81,920. */
 export const COMMIT_WRITES = 200;
-/** Letters looked at together when a lease is taken. */
-const BATCH = 100;
+/** Letters looked at together when a lease is taken, and values of 64 KiB. */
+const BATCH = 100, PARTS = 10;
 
 /** Refused because the epoch moved on: the lease is lost. */
 export class EpochLost extends Error {
@@ -68,8 +68,8 @@ export async function writeDeadLetters(
 }
 
 /**
- * Deletes the letters that no place counts: a crash came between them and the place. To be called when a lease was
- * taken, before anything is sent. @throws {EpochLost}, or what the store throws.
+ * Deletes the letters that no place counts, and the bytes of half-written ones: a crash came between them and the
+ * place. To be called when a lease was taken, before anything is sent. @throws {EpochLost}, or what the store throws.
  */
 export async function dropUncounted(
   store: Store,
@@ -94,8 +94,32 @@ export async function dropUncounted(
       }
       return { keys, last };
     });
-    if (found.last === undefined) return;
+    if (found.last === undefined) break;
     await fenced(store, connector, { deletes: found.keys, checks: [epoch] });
+  }
+  await dropParts(store, connector, place, epoch);
+}
+
+/** Bytes whose record was never written: a batch of letters may take several commits. */
+async function dropParts(
+  store: Store,
+  connector: string,
+  place: Position,
+  epoch: Deno.AtomicCheck,
+): Promise<void> {
+  for (;;) {
+    const keys = await store.call(async (kv) => {
+      const found: Deno.KvKey[] = [];
+      const range = deadPartsFrom(connector, place.segment);
+      for await (const { key } of kv.list(range, { batchSize: PARTS })) {
+        if (isBehind(String(key[2]), place)) continue;
+        found.push(key);
+        if (found.length === COMMIT_WRITES) break;
+      }
+      return found;
+    });
+    if (keys.length === 0) return;
+    await fenced(store, connector, { deletes: keys, checks: [epoch] });
   }
 }
 

@@ -177,6 +177,17 @@ export function deadFrom(
   };
 }
 
+/** The bytes of dead letters whose events lie in a segment or behind it. */
+export function deadPartsFrom(
+  connector: string,
+  segment: string,
+): Deno.KvListSelector {
+  return {
+    start: ["deadpart", connector, segment],
+    end: ["deadpart", connector, BEHIND_ALL],
+  };
+}
+
 export function deadEndKey(connector: string, id: string): Deno.KvKey {
   return ["deadend", connector, id];
 }
@@ -316,7 +327,7 @@ export function stateKeys(connector: string): Deno.KvKey[] {
 
 /** What became of a connector's events. */
 export function pastOf(connector: string): Deno.KvListSelector[] {
-  return ["sent", "expired", "deadend"].map((first) => ({
+  return ["sent", "sentby", "expired", "deadend"].map((first) => ({
     prefix: [first, connector],
   }));
 }

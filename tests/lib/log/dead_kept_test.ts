@@ -3,7 +3,7 @@ import type { ConnectorBooks } from "../../../lib/log/books.ts";
 import type { DeadMark } from "../../../lib/log/dead_index.ts";
 import { writeDeadLetters } from "../../../lib/log/dead_letters.ts";
 import { deadConnectors } from "../../../lib/log/dead_index.ts";
-import { epochKey } from "../../../lib/log/keys.ts";
+import { deadPartKey, epochKey } from "../../../lib/log/keys.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import { DeadRig } from "../../support/dead_rig.ts";
 
@@ -206,6 +206,32 @@ Deno.test("DeadLetters.sweep() ends what was kept 30 days; an import's days begi
   deepEqual(left, ["deadbooks"]);
 });
 
+Deno.test("DeadLetters.forget() ends an import that says it died in the future, 30 days after it came", async () => {
+  await using rig = await DeadRig.open(["a"]);
+  const future = rig.clock.now() + 20 * 365 * DAY;
+  await rig.dead.import("a", [{
+    id: undefined,
+    connector: "a",
+    at: future,
+    timestamp: new Date(future).toISOString(),
+    reason: "rejected",
+    error: "x",
+    attempts: 0,
+    isRaw: false,
+    producer: "",
+    receivedAt: future,
+    envelope: {},
+    event: new TextEncoder().encode("null"),
+  }], rig.clock.now());
+  rig.clock.advance(30 * DAY - 1);
+  await rig.dead.forget(rig.clock.now());
+  equal(counts(await rig.books("a")), "1 = 0 + 1 + 0 + 0");
+  rig.clock.advance(2);
+  await rig.dead.forget(rig.clock.now());
+  equal(counts(await rig.books("a")), "1 = 0 + 0 + 0 + 1");
+  deepEqual((await rig.dead.page({}, 10)).items, []);
+});
+
 Deno.test("takeLease() drops the letters that no place counts, and they were never shown", async () => {
   const path = await Deno.makeTempDir();
   const options = { location: `${path}/a.kv` };
@@ -253,6 +279,28 @@ Deno.test("takeLease() drops the letters that no place counts, and they were nev
   } finally {
     await Deno.remove(path, { recursive: true });
   }
+});
+
+Deno.test("takeLease() drops the bytes of letters whose record a kill left out", async () => {
+  await using rig = await DeadRig.open(["a"]);
+  const [kept = ""] = await rig.kill("a", [`"${"k".repeat(70_000)}"`]);
+  const [id = ""] = await rig.append([`"${"x".repeat(200_000)}"`]);
+  const bytes = new Uint8Array(65_536);
+  // As a batch that takes several commits leaves it: parts go before their record.
+  for (let n = 0; n < 3; n++) {
+    await rig.log.store.call((kv) =>
+      kv.atomic().set(deadPartKey("a", id, n), bytes).commit()
+    );
+  }
+  const { signal } = new AbortController();
+  await takeLease(rig.log, "a", { signal });
+  const left = [];
+  const { kv } = rig.log.store;
+  for await (const { key } of kv.list({ prefix: ["deadpart"] })) {
+    left.push(key[2]);
+  }
+  deepEqual(left, [kept, kept]);
+  ok(await rig.dead.read({ connector: "a", id: kept }));
 });
 
 Deno.test("takeLease() after a take-over: the letters of the former holder count as they were", async () => {

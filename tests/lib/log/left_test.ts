@@ -2,7 +2,9 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { booksOf } from "../../../lib/log/books.ts";
 import type { Holding } from "../../../lib/log/cursor.ts";
 import { advance } from "../../../lib/log/cursor.ts";
+import { NO_ANSWER } from "../../../lib/log/decision.ts";
 import { listExpired } from "../../../lib/log/expired.ts";
+import { replayedWrite } from "../../../lib/log/history.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog } from "../../../lib/log/log.ts";
 import { readBooks } from "../../../lib/log/places.ts";
@@ -123,6 +125,16 @@ Deno.test("a connector that left is forgotten after its span; one that returned 
         .places.keys(),
     ];
   };
+  // A replay of the log delivered b an event that the log keeps longer than b is known.
+  const [key, value] = replayedWrite("b", {
+    segment: "ffffffffffffffffffff",
+    first: 0,
+    count: 1,
+    at: clock.now(),
+    attempts: 1,
+    answer: NO_ANSWER,
+  });
+  await log.store.call((kv) => kv.atomic().set(key, value).commit());
   configured = ["a"];
   await look(2 * HOUR);
   configured = ["a", "c"];
