@@ -30,7 +30,8 @@ export async function runCli(
   const err = (line: string) => given.err(printable(line));
   const context: CliContext = { ...given, err };
   try {
-    const words = wordsOf(args);
+    const places = wordPlaces(args, commands);
+    const words = places.map((at) => args[at] ?? "");
     const [first] = words;
     if (first === undefined || first === "help") {
       const asked = words.slice(1);
@@ -42,7 +43,12 @@ export async function runCli(
     }
     const command = find(words, commands);
     const flags = { ...command.flags, ...COMMON_FLAGS };
-    const call = parse(command, flags, args);
+    const named = places.slice(0, command.name.split(" ").length);
+    const call = parse(
+      command,
+      flags,
+      args.filter((_, at) => !named.includes(at)),
+    );
     if (call.has("help")) {
       for (const line of commandHelp(command)) out(line);
       return EXIT.done;
@@ -73,11 +79,21 @@ export async function runCli(
   }
 }
 
-/** What is no flag. */
-function wordsOf(args: readonly string[]): string[] {
+/** Where the words stand that are neither flags nor their values. */
+function wordPlaces(
+  args: readonly string[],
+  commands: readonly Command[],
+): number[] {
+  const valued = new Set(
+    [COMMON_FLAGS, ...commands.map(({ flags = {} }) => flags)]
+      .flatMap(Object.entries<Flag>)
+      .filter(([, { kind }]) => kind === "text")
+      .flatMap(([name, { short }]) => [`--${name}`, `-${short}`]),
+  );
   const end = args.indexOf("--");
-  return args.slice(0, end < 0 ? args.length : end)
-    .filter((arg) => !arg.startsWith("-"));
+  return args.slice(0, end < 0 ? args.length : end).flatMap((arg, at) =>
+    arg.startsWith("-") || valued.has(args[at - 1] ?? "") ? [] : [at]
+  );
 }
 
 /** The command that the words begin with. @throws {CliFault} */
@@ -113,18 +129,14 @@ function find(
   );
 }
 
-/** @throws {CliFault} */
+/** @param args all but the command's own words. @throws {CliFault} */
 function parse(
   command: Command,
   flags: Readonly<Record<string, Flag>>,
   args: readonly string[],
 ): Call {
-  const rest = [...args];
-  for (const word of command.name.split(" ")) {
-    rest.splice(rest.indexOf(word), 1);
-  }
   const { tokens } = parseArgs({
-    args: rest,
+    args: [...args],
     strict: false,
     allowPositionals: true,
     tokens: true,

@@ -153,12 +153,16 @@ Deno.test("runCli() hands over arguments and flags, wherever they stand", async 
       "dead show a b -n 5 --json",
       "--json dead show a --limit=5 b",
       "dead --json show --limit 5 a b",
+      "--limit 5 dead show a b --json",
+      "-n 5 dead --json show a b",
     ]
   ) {
     assert.equal((await run(line, { commands })).code, 6, line);
     const [isThere, isNot] = [true, false];
     assert.deepEqual(seen, [["a", "b"], "5", isThere, isNot], line);
   }
+  await run("--limit dead dead show a", { commands });
+  assert.deepEqual((seen as unknown[]).slice(0, 2), [["a"], "dead"]);
   await run("dead show -- -x --json", { commands });
   assert.deepEqual((seen as unknown[])[0], ["-x", "--json"]);
 });
