@@ -2,7 +2,8 @@
  * kill -9 at random moments under load. A relay on a KV file feeds three connectors at a demo SIEM; producers post
  * numbered events; the relay is killed and started again, and at the end the books (`books.ts`) are judged.
  *
- * `deno task test:crash [N]` runs N kills (200). `HECATE_TEST_SEED` repeats a run's events and moments, though not
+ * `deno task test:crash [N]` runs N kills (200), most of them here, the others as a storm (`storm.ts`): at named
+ * commit points, with faults of the SIEMs at the same time. `HECATE_TEST_SEED` repeats a run's events and moments, though not
  * the machine's own timing.
  */
 
@@ -247,10 +248,15 @@ async function post(
 }
 
 if (import.meta.main) {
-  const kills = Number(Deno.args[0] ?? 200);
+  const all = Number(Deno.args[0] ?? 200);
   const seed = testSeed("crash campaign");
   // deno-lint-ignore no-console -- a command's result
   const print = (line: string) => console.log(line);
+  // A storm's lives last longer.
+  const kills = Math.ceil(all * 0.7);
   const result = await runCampaign({ kills, seed, print });
   print(JSON.stringify(result));
+  const { runStorm } = await import("./storm.ts");
+  const storm = await runStorm({ kills: all - kills, seed, print });
+  print(JSON.stringify(storm));
 }

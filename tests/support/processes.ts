@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly deno?: string;
   /** Flags of `deno run`. */
   readonly flags?: readonly string[];
+  /** The program, below the repository; `main.ts` when absent. */
+  readonly entry?: string;
   /** Arguments of the program. */
   readonly args?: readonly string[];
   readonly cwd?: string;
@@ -54,6 +56,7 @@ export function spawnRelay(options: RelayOptions = {}): RelayProcess {
     port = freePort(),
     deno = Deno.execPath(),
     flags = ["-P=start"],
+    entry = "main.ts",
     args = [],
     cwd,
   } = options;
@@ -62,7 +65,7 @@ export function spawnRelay(options: RelayOptions = {}): RelayProcess {
     const value = Deno.env.get(name);
     if (value !== undefined) passedOn[name] = value;
   }
-  const main = new URL("main.ts", root);
+  const main = new URL(entry, root);
   const child = new Deno.Command(deno, {
     args: [
       "run",
