@@ -13,7 +13,10 @@ import type { Store } from "./store.ts";
 
 /** How long a range is kept: milliseconds. */
 export const EXPIRED_KEPT_MS = 30 * 86_400_000;
-/** Ranges of one settle; of more than this one is made, whose `events` says how many of the ids it spans expired. */
+/**
+ * Ranges of one settle for each reason: a commit has room for so many. Of more than this one is made, whose `events`
+ * says how many of the ids it spans expired.
+ */
 const MOST_RANGES = 20;
 /** Entries of one `list`, and of one commit that deletes. */
 const PAGE = 100;
@@ -42,28 +45,33 @@ export function expiredWrites(
   const aged = decided.ranges.filter(({ decision }) =>
     decision.kind === "expired"
   ).map((range) => agedRange(decided, range));
-  const ranges = aged.length > MOST_RANGES ? [joined(aged)] : aged;
+  const ranges = few(aged);
   const { skipped, at } = decided;
   if (skipped?.range !== undefined) {
     const { count: events, range } = skipped;
     ranges.push({ ...range, events, from: null, to: null, at, reason: "age" });
   }
-  for (const { id, from, count, storedBytes, receivedAt } of damaged) {
-    ranges.push({
-      first: `${id}-${from}`,
-      last: `${id}-${Math.max(from, count - 1)}`,
-      events: Math.max(0, count - from),
-      bytes: storedBytes,
-      from: receivedAt,
-      to: receivedAt,
-      at: decided.at,
-      reason: "damaged",
-    });
-  }
-  return ranges.map(({ at, ...range }) => [
+  const broken = damaged.map((segment) => damagedRange(segment, at));
+  return [...ranges, ...few(broken)].map(({ at, ...range }) => [
     expiredKey(connector, at, range.first),
     toValue(range),
   ]);
+}
+
+function damagedRange(
+  { id, from, count, storedBytes, receivedAt }: DamagedSegment,
+  at: number,
+): ExpiredRange {
+  return {
+    first: `${id}-${from}`,
+    last: `${id}-${Math.max(from, count - 1)}`,
+    events: Math.max(0, count - from),
+    bytes: storedBytes,
+    from: receivedAt,
+    to: receivedAt,
+    at,
+    reason: "damaged",
+  };
 }
 
 function agedRange(
@@ -80,14 +88,18 @@ function agedRange(
   return { first, last, events: count, bytes, from, to, at, reason: "age" };
 }
 
-function joined(ranges: readonly ExpiredRange[]): ExpiredRange {
-  return ranges.reduce((all, range) => ({
-    ...all,
-    last: range.last,
-    to: range.to,
-    events: all.events + range.events,
-    bytes: all.bytes + range.bytes,
-  }));
+/** The ranges, or one for all of them where they are too many. */
+function few(ranges: readonly ExpiredRange[]): ExpiredRange[] {
+  if (ranges.length <= MOST_RANGES) return [...ranges];
+  return [
+    ranges.reduce((all, range) => ({
+      ...all,
+      last: range.last,
+      to: range.to,
+      events: all.events + range.events,
+      bytes: all.bytes + range.bytes,
+    })),
+  ];
 }
 
 /** Where a list goes on: behind this range. */

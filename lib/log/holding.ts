@@ -11,7 +11,14 @@ import { EpochLost, writeDeadLetters } from "./dead_letters.ts";
 import { expiredWrites } from "./expired.ts";
 import type { HistoryWrite, Journal } from "./journal.ts";
 import { cursorKey, epochKey, leaseKey } from "./keys.ts";
-import { fromValue, type Kv, messageOf, textIn, toValue } from "./kv.ts";
+import {
+  fromValue,
+  isDiskFull,
+  type Kv,
+  messageOf,
+  textIn,
+  toValue,
+} from "./kv.ts";
 import type { EventLog } from "./log.ts";
 import { placeValue } from "./places.ts";
 import { withTimeout } from "./store.ts";
@@ -264,6 +271,7 @@ export class HeldLease implements Holding {
           this.#lose(error.message);
           return false;
         }
+        if (isDiskFull(error)) this.#log.retention.onDiskFull();
         options.logger.log(
           "warn",
           "store.slow",

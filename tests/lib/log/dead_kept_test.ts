@@ -6,6 +6,8 @@ import { deadConnectors } from "../../../lib/log/dead_index.ts";
 import { deadPartKey, epochKey } from "../../../lib/log/keys.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import { DeadRig } from "../../support/dead_rig.ts";
+import { turn } from "../../support/drive.ts";
+import { FaultyKv } from "../../support/faulty_kv.ts";
 
 const DAY = 86_400_000;
 
@@ -230,6 +232,27 @@ Deno.test("DeadLetters.forget() ends an import that says it died in the future, 
   await rig.dead.forget(rig.clock.now());
   equal(counts(await rig.books("a")), "1 = 0 + 0 + 0 + 1");
   deepEqual((await rig.dead.page({}, 10)).items, []);
+});
+
+Deno.test("a dead letter that finds the disk full has room made for it", async () => {
+  const real = await Deno.openKv(":memory:");
+  let fulls = 0;
+  const said: string[] = [];
+  const plan = { commit: () => fulls-- > 0 ? "full" as const : undefined };
+  await using rig = await DeadRig.open(["a"], {
+    openKv: () => Promise.resolve(new FaultyKv(real, plan)),
+    logger: { log: (_level, event) => void said.push(event) },
+  });
+  await rig.append(["1"]);
+  fulls = 1;
+  const settled = rig.settle("a");
+  for (let n = 0; n < 200 && said.at(-1) !== "log.recovered"; n++) await turn();
+  deepEqual(said.slice(1), ["log.full", "store.slow", "log.recovered"]);
+  rig.clock.advance(1_000);
+  await settled;
+  equal(counts(await rig.books("a")), "1 = 0 + 1 + 0 + 0");
+  await rig[Symbol.asyncDispose]();
+  real.close();
 });
 
 Deno.test("takeLease() drops the letters that no place counts, and they were never shown", async () => {
