@@ -127,6 +127,12 @@ async function plan(
   const seen: Imported[] = [];
   const sets: DeadWrite[] = [];
   const ids = new Set<string>(), prints = new Set<string>();
+  const known = new Map<number, ReadonlySet<string>>();
+  const isDeadAs = async ({ at }: NewDeadLetter, print: string) => {
+    const there = known.get(at) ?? await printsAt(store, connector, at);
+    known.set(at, there);
+    return there.has(print);
+  };
   let bytes = 0;
   for (const [n, { letter, print, isHad }] of batch.entries()) {
     const { id } = letter;
@@ -137,7 +143,7 @@ async function plan(
       : place !== undefined && !isBehind(id, place)
       ? "waiting"
       : id === importId(print) &&
-          (prints.has(print) || await isDeadAs(store, letter, print))
+          (prints.has(print) || await isDeadAs(letter, print))
       ? "dead"
       : "imported";
     if (outcome !== "imported") {
@@ -164,18 +170,19 @@ async function plan(
   return { seen, sets };
 }
 
-/** Is a letter with the same time and event there under its event's own id? */
-function isDeadAs(
+/** What tells the letters apart that died at a moment: a whole batch of them may have. */
+function printsAt(
   store: Store,
-  { connector, at }: NewDeadLetter,
-  print: string,
-): Promise<boolean> {
+  connector: string,
+  at: number,
+): Promise<ReadonlySet<string>> {
   const range = deadAtBetween(connector, { ms: at }, { ms: at + 1 });
   return store.call(async (kv) => {
-    for await (const { value } of kv.list(range, { batchSize: 100 })) {
-      if (textIn(fromValue(value) ?? {}, "print") === print) return true;
+    const prints = new Set<string>();
+    for await (const { value } of kv.list(range, { batchSize: 500 })) {
+      prints.add(textIn(fromValue(value) ?? {}, "print"));
     }
-    return false;
+    return prints;
   });
 }
 
