@@ -40,35 +40,40 @@ export function writeJsonString(
 ): number {
   const from = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const to = new DataView(out.buffer, out.byteOffset, out.length);
+  const lastWord = end - 4;
   let read = start, write = at;
-  while (read < end) {
-    while (read + 4 <= end) {
-      const word = from.getInt32(read, LITTLE_ENDIAN);
-      // High bit set somewhere when a byte is below 0x20, is `"`, or is `\`. Right for bytes beyond ASCII too.
-      const quote = word ^ 0x22222222, backslash = word ^ 0x5c5c5c5c;
-      if (
-        ((word - 0x20202020 & ~word | quote - 0x01010101 & ~quote |
-          backslash - 0x01010101 & ~backslash) & HIGH_BITS) !== 0
-      ) break;
-      to.setInt32(write, word, LITTLE_ENDIAN);
+  while (read <= lastWord) {
+    const word = from.getInt32(read, LITTLE_ENDIAN);
+    // High bit set in the first byte that is below 0x20, is `"`, or is `\`; what is set behind that one may be a borrow's.
+    const quote = word ^ 0x22222222, backslash = word ^ 0x5c5c5c5c;
+    const special = (word - 0x20202020 & ~word | quote - 0x01010101 & ~quote |
+      backslash - 0x01010101 & ~backslash) & HIGH_BITS;
+    // Whole, whatever is in it: what comes next is written over what is too much.
+    to.setInt32(write, word, LITTLE_ENDIAN);
+    if (special === 0) {
       read += 4;
       write += 4;
+      continue;
     }
-    // Up to and with the byte that stopped the words, or the last few.
-    while (read < end) {
-      const byte = bytes[read++] as number;
-      const escape = ESCAPES[byte] as number;
-      if (escape === 0) {
-        out[write++] = byte;
-        continue;
-      }
-      out[write++] = BACKSLASH;
-      out[write++] = escape;
-      if (escape === LOWER_U) write = writeHexByte(byte, out, write);
-      break;
-    }
+    // How many bytes stand before it.
+    const before = 31 - Math.clz32(special & -special) >> 3;
+    read += before;
+    write = writeSpecial(bytes[read++] as number, out, write + before);
+  }
+  while (read < end) {
+    const byte = bytes[read++] as number;
+    if (ESCAPES[byte] === 0) out[write++] = byte;
+    else write = writeSpecial(byte, out, write);
   }
   return write;
+}
+
+/** Writes a byte that cannot stand for itself. */
+function writeSpecial(byte: number, out: Uint8Array, at: number): number {
+  const escape = ESCAPES[byte] as number;
+  out[at] = BACKSLASH;
+  out[at + 1] = escape;
+  return escape === LOWER_U ? writeHexByte(byte, out, at + 2) : at + 2;
 }
 
 /** Writes `00` and the two lower-case hex digits of a control character. */
