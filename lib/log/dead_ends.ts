@@ -43,19 +43,11 @@ export interface DeadEnd {
     | null;
 }
 
-/** What goes into the same commit: a job's progress. */
-export interface Beside {
-  readonly checks: readonly Deno.AtomicCheck[];
-  readonly sets: readonly DeadWrite[];
-}
-
 export interface EndOptions {
   readonly at: number;
   readonly answer?: DeadEnd["answer"];
   /** Attempts that came on top of the record's. */
   readonly attempts?: number;
-  /** Asked for each commit with the letters that end in it; a check that fails is `DeadPlanRefused`. */
-  readonly beside?: (ended: readonly string[]) => Beside;
 }
 
 /** The name under which letters without an event id are kept. */
@@ -65,7 +57,7 @@ export function importId(print: string): string {
 
 /**
  * Ends letters of one connector, by the ids of their events; those that are no dead letters any more are passed over.
- * @returns which ended here. @throws {DeadPlanRefused}, or what the store throws: what is done is done.
+ * @returns which ended here. @throws what the store throws: what is done is done.
  */
 export async function endDead(
   store: Store,
@@ -80,8 +72,7 @@ export async function endDead(
     const done = await changeDead(store, connector, async () => {
       const planned = await planEnd(store, connector, batch, how, options);
       const { ended, looked, sets, deletes } = planned;
-      const beside = options.beside?.(ended);
-      if (ended.length === 0 && beside === undefined) {
+      if (ended.length === 0) {
         from += looked;
         return undefined;
       }
@@ -91,8 +82,7 @@ export async function endDead(
       };
       return {
         deltas,
-        checks: beside?.checks ?? [],
-        sets: [...sets, ...beside?.sets ?? []],
+        sets,
         deletes,
         result: { ended, looked },
       };

@@ -9,7 +9,6 @@
 import { Buffer } from "node:buffer";
 import type { Position } from "../event.ts";
 import {
-  type Beside,
   type DeadEnd,
   type DeadEnding,
   endDead,
@@ -33,7 +32,6 @@ import {
 } from "./dead_index.ts";
 import { isBehind } from "./dead_letters.ts";
 import { type DeadRecord, readDeadLetter } from "./dead_record.ts";
-import { noteRefused, type RefusedAgain } from "./dead_refused.ts";
 import { cursorKey, deadKey } from "./keys.ts";
 import { placeOf } from "./places.ts";
 import type { Store } from "./store.ts";
@@ -217,7 +215,7 @@ export class DeadLetters {
     );
   }
 
-  /** Ends letters: delivered or filtered by a replay, and so on. @see endDead */
+  /** Ends letters; a replay ends its own (`job_progress.ts`). @see endDead */
   end(
     connector: string,
     ids: readonly string[],
@@ -225,15 +223,6 @@ export class DeadLetters {
     options: EndOptions,
   ): Promise<string[]> {
     return endDead(this.#store, connector, ids, how, options);
-  }
-
-  /** Notes on records that a replay was refused again. @see noteRefused */
-  refusedAgain(
-    connector: string,
-    refused: readonly RefusedAgain[],
-    beside?: (noted: readonly string[]) => Beside,
-  ): Promise<string[]> {
-    return noteRefused(this.#store, connector, refused, beside);
   }
 
   /** Ends letters that died 30 days ago or before and were kept as long. @returns how many, by connector. */

@@ -20,7 +20,7 @@ const ID_BYTES = 10;
 const NEW_PLACE = 1, NEW_TIME = 2;
 
 /** The first segment of all, as keys and chunks name it. */
-export const NO_SEGMENT = "0".repeat(ID_BYTES * 2);
+const NO_SEGMENT = "0".repeat(ID_BYTES * 2);
 
 /** A chunk as read. */
 export interface Chunk {

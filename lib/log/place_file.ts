@@ -17,6 +17,7 @@
 import { createHash } from "node:crypto";
 import type { Position } from "../event.ts";
 import type { Place } from "./cursor.ts";
+import { isBefore } from "./decision.ts";
 import { cursorKey, epochKey } from "./keys.ts";
 import {
   fromValue,
@@ -199,7 +200,7 @@ async function bringToStore(
   end: Position,
 ): Promise<void> {
   const filed = placeOf(place);
-  if (filed === undefined || isBehind(end, filed)) return;
+  if (filed === undefined || isBefore(end, filed)) return;
   const key = epochKey(connector);
   const [now, stored] = await store.call((kv) =>
     kv.getMany<[unknown, unknown]>([key, cursorKey(connector)])
@@ -208,15 +209,10 @@ async function bringToStore(
   if (textIn(fromValue(now.value) ?? {}, "nonce") !== epoch) return;
   if (known === undefined) return;
   // At the same place the file's is the newer one: its state changed.
-  if (isBehind(filed, known)) return;
+  if (isBefore(filed, known)) return;
   await store.call((kv) =>
     kv.atomic().check(now).check(stored).set(stored.key, place).commit()
   );
-}
-
-function isBehind(one: Position, other: Position): boolean {
-  return one.segment < other.segment ||
-    (one.segment === other.segment && one.index < other.index);
 }
 
 function writeAt(file: Deno.FsFile, bytes: Uint8Array, at: number): void {

@@ -10,6 +10,7 @@
 import type { Logger } from "../logger.ts";
 import type { Clock } from "../clock.ts";
 import type { Position } from "../event.ts";
+import { isBefore } from "./decision.ts";
 import { forgetExpired } from "./expired.ts";
 import { forgetLeft } from "./left.ts";
 import { trimHistory } from "./history.ts";
@@ -291,9 +292,4 @@ function bytesBetween(heads: Heads, mark: TrimMark): number {
     bytes += head.bytes - (mark.lanes[lane]?.bytes ?? 0);
   }
   return bytes;
-}
-
-function isBefore(a: Position, b: Position): boolean {
-  return a.segment < b.segment ||
-    (a.segment === b.segment && a.index < b.index);
 }

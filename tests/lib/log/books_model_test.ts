@@ -167,7 +167,7 @@ async function handle(world: World, { dead, clock }: Process): Promise<void> {
   const letters = await all(dead);
   const some = letters.filter(() => world.chance(0.3));
   const at = clock.now();
-  switch (world.below(6)) {
+  switch (world.below(5)) {
     case 0:
       await dead.discard({ names: some }, some.length, at);
       return;
@@ -175,23 +175,12 @@ async function handle(world: World, { dead, clock }: Process): Promise<void> {
       await dead.end(CONNECTOR, some.map(({ id }) => id), "delivered", { at });
       return;
     case 2:
-      await dead.refusedAgain(
-        CONNECTOR,
-        some.map(({ id }) => ({
-          id,
-          reason: "rejected",
-          error: "again",
-          attempts: 1,
-        })),
-      );
-      return;
-    case 3:
       for (const { id } of some) {
         const record = await dead.read({ connector: CONNECTOR, id });
         if (record !== undefined) world.exported.push(record);
       }
       return;
-    case 4:
+    case 3:
       await dead.import(
         CONNECTOR,
         world.exported.filter(() => world.chance(0.5)).map((record) => ({

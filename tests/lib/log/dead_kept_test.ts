@@ -135,16 +135,9 @@ Deno.test("DeadLetters.discard() does all or, when the count is another, nothing
   deepEqual((await rig.dead.page({}, 10)).items, []);
 });
 
-Deno.test("DeadLetters.end() of delivered letters, and a refusal again: one record, attempts count on", async () => {
+Deno.test("DeadLetters.end() of delivered letters: once, and what became of them is known", async () => {
   await using rig = await DeadRig.open(["a"]);
   const [one = "", two = ""] = await rig.kill("a", ["1", "2"], { attempts: 3 });
-  deepEqual(
-    await rig.dead.refusedAgain("a", [
-      { id: two, reason: "too_large", error: "413", attempts: 2 },
-      { id: "gone", reason: "rejected", error: "", attempts: 1 },
-    ]),
-    [two],
-  );
   const answer = { status: 200, message: "ok" };
   const at = rig.clock.now();
   deepEqual(
@@ -166,10 +159,8 @@ Deno.test("DeadLetters.end() of delivered letters, and a refusal again: one reco
   const { items: [item] } = await rig.dead.page({}, 10);
   deepEqual(
     [item?.id, item?.reason, item?.error, item?.attempts, item?.preview],
-    [two, "too_large", "413", 5, "2"],
+    [two, "rejected", "HTTP 400: no", 3, "2"],
   );
-  const record = await rig.dead.read({ connector: "a", id: two });
-  deepEqual([record?.reason, record?.attempts], ["too_large", 5]);
 });
 
 Deno.test("DeadLetters.sweep() ends what was kept 30 days; an import's days begin when it came", async () => {
