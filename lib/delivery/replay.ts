@@ -203,7 +203,8 @@ export class ReplayTurns {
     const decisions = batch.take(clock.now());
     const sent = decisions.filter((one) => "id" in one).length;
     await this.#commit(work, decisions);
-    if (batch.isOver) work.batch = undefined;
+    // What did not fit into an attempt has left the batch, and is collected again.
+    if (batch.isOver || batch.batch.count === 0) work.batch = undefined;
     const { rate } = work.record;
     if (rate > 0 && sent > 0) {
       const from = Math.max(this.#notBefore, clock.monotonic());

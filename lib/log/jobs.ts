@@ -98,7 +98,7 @@ export interface JobView extends JobCounts {
 
 /** The id of a job that begins now. @param unique a fresh UUID. */
 export function newJobId(now: number, unique: string): string {
-  return `${now.toString(36).padStart(9, "0")}${unique.slice(0, 4)}`;
+  return `${now.toString(36).padStart(9, "0")}${unique.slice(0, 8)}`;
 }
 
 export function leftOf(part: JobPart): number {
@@ -255,7 +255,10 @@ export async function readItems(
   return Array.isArray(ids) ? ids.map(String) : [];
 }
 
-/** What became of a wish: the job as it is now; `false`: it has ended already. Undefined: there is none. */
+/**
+ * Pauses, resumes or stops a job. `isDone` false: it has ended already, which nothing changes. Undefined: there is none.
+ * @throws what the store throws.
+ */
 export async function changeState(
   store: Store,
   id: string,

@@ -65,13 +65,12 @@ export class ReplayRig {
     const { store } = log;
     this.history = new History(log);
     this.dead = new DeadLetters({ store, end: () => log.end() });
-    let jobs = 0;
     this.replays = new Replays({
       log,
       deadLetters: this.dead,
       history: this.history,
       clock,
-      uuid: () => String(jobs++).padStart(4, "0"),
+      uuid: () => crypto.randomUUID(),
       expire: 168 * 3_600_000,
     });
     this.fleet = new Fleet({

@@ -6,6 +6,8 @@ import { ManualClock } from "../../support/manual_clock.ts";
 import { ReplayRig } from "../../support/replay_rig.ts";
 import { testSeed } from "../../support/seed.ts";
 
+/** Of the event loop, for one step. */
+const MOST_TURNS = 20_000;
 const BATCH = 5, STEPS = 60, RUNS = 5;
 
 /** What a run of processes leaves behind. */
@@ -92,8 +94,9 @@ async function unlessOver(
     isDone = true;
   };
   work.then(done, done);
-  while (!isDone) {
+  for (let turns = 0; !isDone; turns++) {
     if (crashing.isOver) throw new Error("The process is dead");
+    if (turns > MOST_TURNS) throw new Error("It does not come to its end");
     await turn();
   }
   await work;

@@ -115,6 +115,22 @@ Deno.test("replay: a batch refused as a whole is halved down to the event at fau
   equal(await rig.figures(), "9 8 0 1 0 0");
 });
 
+Deno.test("replay: what one attempt has no room for goes with the next", async () => {
+  await using rig = await ReplayRig.open({ limits: { events: 10, bytes: 12 } });
+  const texts = numbered(9);
+  for (const text of texts) rig.bad.add(text);
+  const all = texts.flatMap((text) => ["ok", text]);
+  await rig.append(...all);
+  rig.bad.clear();
+  const { id } = await rig.replayDead();
+  await rig.rest();
+  equal(await rig.counts(id), "9 0 0 0 0 finished");
+  const again = await rig.replays.startLog(rig.wish({ all: true }));
+  await rig.rest();
+  equal(await rig.counts(again.id), "18 0 0 0 0 finished");
+  deepEqual(rig.texts().slice(-18), all);
+});
+
 Deno.test("replay: live events go before the next batch of a job", async () => {
   await using rig = await ReplayRig.open({ limits: { events: 10 } });
   const texts = numbered(20_000);
