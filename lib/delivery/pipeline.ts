@@ -6,6 +6,8 @@
  * is put back, unsettled, and the first batch that was not taken whole is handed to the session, which goes on with it
  * alone. What is put back may have arrived: it is sent again. Batches of which all is filtered fly nowhere: they are
  * taken from the start and settled in their turn.
+ *
+ * Over 300 lines because all that may change a flight stands in one class.
  */
 
 import type { Position } from "../event.ts";

@@ -1,6 +1,8 @@
 /**
  * Receipts: where an event is, per connector that owes or owed it (interface §7), from the store's records, so that
  * every process answers alike. Known while the log keeps the event; where it expired for 30 days.
+ *
+ * Over 300 lines because every state that an event can be in is told side by side.
  */
 
 import type { Answer } from "../connector.ts";

@@ -4,6 +4,8 @@
  *
  * Invariants: see `dead_books.ts` (order of changes), `dead_letters.ts` (which count), `dead_index.ts` (order of lists).
  * Memory: pages of the index and one event at a time; of what is to be discarded its ids.
+ *
+ * Over 300 lines because the dead letters' whole surface is this one class; what it does lies in its neighbours.
  */
 
 import { Buffer } from "node:buffer";

@@ -1,6 +1,8 @@
 /**
  * A lease that is held: renewed while it lasts, given up half a span after the last confirmed renewal, and the only way
  * to move the connector's place. Rules of leases: `lease.ts`.
+ *
+ * Over 300 lines because all that is done under one lease, and stops with it, stands in one class.
  */
 
 import type { DeadLetter, Holding, Place } from "./cursor.ts";

@@ -1,39 +1,62 @@
 /**
- * Every KV key of the program. Nothing else builds a key.
+ * Every KV key of the program, and what ends each of them. Nothing else builds a key.
  *
  *     ["log", shard, vs]                 first value of a segment; vs = versionstamp of its commit = segment id
  *     ["part", shard, n, vs]             value n (1 … 11) of the same segment; one prefix each, because of several
  *                                        versionstamped keys under one prefix a commit keeps only the last
+ *                                        until: trimmed (`trim.ts`)
+ *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
+ *                                        one
  *     ["writer", shard, lane]            writer head: append id, hash of the lane's newest segment, running totals
+ *                                        as many lanes as processes write at once: they are taken over (`claim.ts`)
  *     ["cursor", connector, shard]       place and books
  *     ["lease", connector, shard]        rewritten at each renewal
  *     ["epoch", connector, shard]        changed only at a take-over; what settling checks
+ *     ["hand", connector]                switched on or off by hand
+ *     ["deadbooks", connector]           what happened to dead letters, as changes of the connector's books; rewritten
+ *                                        by every commit that changes one of its dead letters
+ *                                        until: the connector left the configuration `HECATE_EXPIRE` ago and has no dead
+ *                                        letters (`left.ts`)
+ *     ["left", connector]                since when it is not configured any more
+ *                                        until: it returned, or is forgotten (`left.ts`)
  *     ["process", id]                    a process that shares the store's connectors: its name and beat
+ *                                        until: it ends, or stays still for 21 looks of another (`share.ts`)
+ *     ["sent", connector, segment, n]    chunk of the history: what was decided from that event on
+ *     ["sentby", connector, segment, n, at] what a replay of the log delivered of a segment from event n on
+ *                                        until: the segment is trimmed (`trimHistory`), or with the connector
+ *     ["expired", connector, at, id]     events that expired, from this one on, at that time (20 digits)
+ *                                        until: 30 days (`forgetExpired`), or with the connector
  *     ["dead", connector, id]            dead letter, by event id
  *     ["deadpart", connector, id, n]     its bytes, values of at most 65,536
  *     ["deadat", connector, ms, id]      index of dead letters by death (20 digits): what lists show
- *     ["deadend", connector, id]         what became of a dead letter that is none any more; 30 days
- *     ["deadbooks", connector]           what happened to dead letters, as changes of the connector's books; rewritten
- *                                        by every commit that changes one of its dead letters
- *     ["hand", connector]                switched on or off by hand
- *     ["left", connector]                since when it is not configured any more
- *     ["idem", hash]                     answer to a request with an Idempotency-Key; 24 hours
- *     ["sent", connector, segment, n]    chunk of the history: what was decided from that event on
- *     ["sentby", connector, segment, n, at] what a replay of the log delivered of a segment from event n on
- *     ["expired", connector, at, id]     events that expired, from this one on, at that time (20 digits); 30 days
+ *                                        until: delivered, filtered or discarded, or 30 days (`DeadLetters.sweep`, and
+ *                                        `forget` for imports); uncounted ones, and bytes without a record, at the next
+ *                                        lease (`dropUncounted`)
+ *     ["deadend", connector, id]         what became of a dead letter that is none any more
+ *                                        until: 30 days (`forgetEnds`), or with the connector
  *     ["job", id]                        a replay: what was asked for, and its state
  *     ["jobpart", id, connector]         its part for one connector: counts and place, changed with their effects
- *     ["jobopen", connector, id]         that part is not ended
  *     ["jobitem", id, connector, n]      ids of the dead letters that the part is for, 1,000 a value
- *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
- *     ["ballast", n]                     probe of a disk that was full; gone again at once
+ *                                        until: 30 days after it ended (`forgetJobs`)
+ *     ["jobopen", connector, id]         that part is not ended
+ *                                        until: it is, or the job is stopped or forgotten (`jobs.ts`)
+ *     ["idem", hash]                     answer to a request with an Idempotency-Key
+ *                                        until: 24 hours (`forgetAnswers`)
  *     ["ackids", token, channel]         where the ack ids end that are reserved, and the channel's last use
+ *                                        until: 30 days after that (`ack_sweep.ts`); a million at most
  *     ["ack", token, channel, group, vs] the events in segment vs of the requests that were answered with these ack ids
  *                                        (256 in a row are a group); set in that segment's own commit
+ *                                        until: told (`ack_told.ts`); not asked for, trimmed and an hour old, or behind
+ *                                        a million newer ids, or with the channel (`ack_sweep.ts`)
  *     ["acktold", token, channel, at, n] ack ids that were told to be true in this second
+ *                                        until: ten minutes (next poll, `ack_sweep.ts`)
+ *     ["ballast", n]                     probe of a disk that was full; gone again at once
  *     ["credential", name]               SHA-256 of a token made at the first start
+ *                                        two
  *
  * Limits: a key of 2,048 encoded bytes; connector names and token names are at most 64 characters (configuration), ids 40, ack channels 36.
+ *
+ * Over 300 lines because all keys stand in one place.
  */
 
 import type { VersionstampPart } from "./kv.ts";

@@ -4,6 +4,8 @@
  *
  * Reads only. The log may be in use: what is appended meanwhile is checked too, what is trimmed meanwhile is no break.
  * Memory: one batch of first values and one segment.
+ *
+ * Over 300 lines because the walk and what it compares share their state.
  */
 
 import type { LaneSeen } from "./cursor.ts";
