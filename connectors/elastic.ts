@@ -31,11 +31,13 @@ import {
   held,
   oneLine,
   retryAfter,
+  webPage,
   words,
 } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import type { EventView } from "../lib/event.ts";
 import { fieldSpans } from "../lib/json/field_spans.ts";
+import { isSameBytes } from "../lib/json/copy.ts";
 import { asObject, asText, parsed } from "../lib/json/objects.ts";
 import { pathId } from "../lib/json/paths.ts";
 import {
@@ -550,6 +552,11 @@ export const elastic: ConnectorType<ElasticSettings> = {
       create: actionLine("create", settings.index),
     };
     const timestamp = pathId("@timestamp");
+    // Where all of a batch is taken the next answer is as a rule the same, byte for byte.
+    let taken: { readonly body: Uint8Array; readonly events: number } = {
+      body: new Uint8Array(0),
+      events: 0,
+    };
     return openPostSink({
       url: bulkUrl(settings),
       limits: limitsOf(LIMITS, context.common),
@@ -565,13 +572,22 @@ export const elastic: ConnectorType<ElasticSettings> = {
         lines[action].fill(view, into);
         writeDocument(view, into, timestamp);
       },
-      judge: (reply, batch) =>
-        judge(reply, batch, {
+      judge(reply, batch) {
+        const events = batch.places.length;
+        const isTaken = reply.status === 200 && taken.events === events &&
+          webPage(reply) === undefined && isSameBytes(taken.body, reply.body);
+        if (isTaken) return { kind: "delivered" };
+        const outcome = judge(reply, batch, {
           settings,
           action,
           onStream: () => action = "create",
           now: now(),
-        }),
+        });
+        if (outcome.kind === "delivered" && outcome.warning === undefined) {
+          taken = { body: reply.body, events };
+        }
+        return outcome;
+      },
       isNoData: () => false,
       checks: () => checks(settings, key, action, now),
     }, context);

@@ -15,7 +15,7 @@ import type {
   HttpRequest,
   HttpTarget,
 } from "./http_exchange.ts";
-import { type HeadFrame, requestHead } from "./http_head.ts";
+import { RequestHeads } from "./http_head.ts";
 import { proxyAuthorization } from "./proxy.ts";
 import { type Dial, dialer } from "./tls.ts";
 import { runtimeSockets, type Sockets } from "./tls_native.ts";
@@ -53,7 +53,7 @@ class Exchange implements HttpExchange {
   readonly #clock: Clock;
   readonly #dial: Dial;
   readonly #sockets: Sockets;
-  readonly #frame: HeadFrame;
+  readonly #heads: RequestHeads;
   readonly #place: Place;
   readonly #open = new Set<Connection>();
   #idle: Connection | undefined;
@@ -68,19 +68,19 @@ class Exchange implements HttpExchange {
     const proxy = url.protocol === "http:" && target.proxy !== "none"
       ? target.proxy
       : undefined;
-    this.#frame = {
+    this.#heads = new RequestHeads({
       url,
       userAgent: net.userAgent ?? "hecate",
       origin: proxy === undefined ? "" : `http://${url.host}`,
       proxyLine: proxy === undefined ? "" : proxyAuthorization(proxy),
-    };
+    });
     this.#place = { host: url.hostname, port: portOf(url) };
   }
 
   async send(request: HttpRequest, signal: AbortSignal): Promise<HttpReply> {
     signal.throwIfAborted();
     if (this.#isClosed) throw new TypeError("the exchange is closed");
-    const head = requestHead(request, this.#frame);
+    const head = this.#heads.bytes(request);
     using attempt = new Attempt(this.#clock, signal, {
       place: this.#place,
       timeout: this.#target.timeout,

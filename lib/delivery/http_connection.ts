@@ -1,7 +1,7 @@
 /** One connection: a request out, its reply in, and in between a read that notices when the server hangs up. */
 
 import type { Attempt } from "./attempt.ts";
-import { type ReplyExpectation, ReplyParser } from "./http_reply.ts";
+import { LastHead, type ReplyExpectation, ReplyParser } from "./http_reply.ts";
 import { type Wire, writeAll } from "./wire.ts";
 
 const READ_BYTES = 65_536;
@@ -16,6 +16,7 @@ export class Connection {
   readonly #wire: Wire;
   readonly #onClose: () => void;
   readonly #buffer = new Uint8Array(READ_BYTES);
+  readonly #lastHead = new LastHead();
   #reading: Promise<number | null> | undefined;
   #joined: Uint8Array | undefined;
   #parkedAt: number | undefined;
@@ -30,7 +31,7 @@ export class Connection {
 
   /** A parser for the next reply. */
   parserFor(expectation: ReplyExpectation): ReplyParser {
-    return new ReplyParser(expectation);
+    return new ReplyParser(expectation, this.#lastHead);
   }
 
   /**

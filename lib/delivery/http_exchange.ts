@@ -46,6 +46,7 @@ export interface HttpRequest {
 /** A complete reply. Bodies of 2xx are whole; those of other statuses may end at `maxReplyBytes`. */
 export interface HttpReply {
   readonly status: number;
+  /** Not to be changed: other replies may share them. */
   readonly headers: Headers;
   readonly body: Uint8Array;
   /** The body as UTF-8, U+FFFD for what is none. */

@@ -29,15 +29,36 @@ export interface HeadFrame {
   readonly proxyLine: string;
 }
 
-/**
- * The head's bytes, with the empty line.
- * @throws {TransportError} `config` when the path or a header's value cannot be sent; values are not quoted.
- * @throws {TypeError} when a caller sets a header that is the client's (a bug).
- */
-export function requestHead(
-  request: HttpRequest,
-  frame: HeadFrame,
-): Uint8Array {
+/** Makes the heads of one target's requests. What is the same as in the last request is neither checked nor written again. */
+export class RequestHeads {
+  readonly #frame: HeadFrame;
+  #last: { readonly request: HttpRequest; readonly lines: string } | undefined;
+
+  constructor(frame: HeadFrame) {
+    this.#frame = frame;
+  }
+
+  /**
+   * The head's bytes, with the empty line.
+   * @throws {TransportError} `config` when the path or a header's value cannot be sent; values are not quoted.
+   * @throws {TypeError} when a caller sets a header that is the client's (a bug).
+   */
+  bytes(request: HttpRequest): Uint8Array {
+    const { method, path, headers } = request;
+    const last = this.#last;
+    const isSame = last?.request.headers === headers &&
+      last.request.method === method && last.request.path === path;
+    const lines = isSame ? last.lines : headLines(request, this.#frame);
+    // Without the body, which may be large.
+    if (!isSame) this.#last = { request: { ...request, body: NO_BODY }, lines };
+    return withLength(lines, request);
+  }
+}
+
+const NO_BODY = new Uint8Array(0);
+
+/** All lines but the length. */
+function headLines(request: HttpRequest, frame: HeadFrame): string {
   const path = request.path ?? `${frame.url.pathname}${frame.url.search}`;
   if (!VISIBLE.test(path) || path[0] !== "/") {
     throw new TransportError(
@@ -64,6 +85,11 @@ export function requestHead(
     text += `${name}: ${value}\r\n`;
   }
   if (!named) text += `User-Agent: ${frame.userAgent}\r\n`;
+  return text;
+}
+
+function withLength(lines: string, request: HttpRequest): Uint8Array {
+  let text = lines;
   // RFC 9110 §8.6: a method that could carry a body says so when it carries none.
   if (request.body.length > 0 || !/^(GET|HEAD|OPTIONS)$/.test(request.method)) {
     text += `Content-Length: ${request.body.length}\r\n`;

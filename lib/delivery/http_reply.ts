@@ -36,9 +36,19 @@ export interface ReplyExpectation {
   readonly place: string;
 }
 
+/**
+ * The last head on a connection: as a rule the next one is the same, byte for byte, until its `Date` moves on. Then it
+ * is not read again.
+ */
+export class LastHead {
+  bytes = NO_BYTES;
+  head: ReplyHead | undefined;
+}
+
 /** Reads one reply; make a new one per request. */
 export class ReplyParser {
   readonly #expectation: ReplyExpectation;
+  readonly #last: LastHead;
   #state: State = "status";
   #head: ReplyHead | undefined;
   #body = NO_BYTES;
@@ -51,8 +61,10 @@ export class ReplyParser {
   #keepAlive = false;
   #started = false;
 
-  constructor(expectation: ReplyExpectation) {
+  /** `last`: of the same connection. */
+  constructor(expectation: ReplyExpectation, last = new LastHead()) {
     this.#expectation = expectation;
+    this.#last = last;
   }
 
   /** Whether any byte of a reply came. */
@@ -67,9 +79,10 @@ export class ReplyParser {
 
   /** Takes bytes (copies what it keeps). True when the reply is complete. @throws {TransportError} `not_http`, `unclear` */
   push(bytes: Uint8Array): boolean {
+    const isFirst = !this.#started;
     if (bytes.length > 0) this.#started = true;
     try {
-      let at = 0;
+      let at = isFirst ? this.#takeHead(bytes) : 0;
       while (at < bytes.length && this.#state !== "done") {
         at = this.#take(bytes, at);
       }
@@ -100,10 +113,32 @@ export class ReplyParser {
   /** The reply, once `push` or `end` made it complete. */
   reply(): HttpReply {
     return new Reply(
-      this.#head?.status ?? 0,
-      this.#head?.headers ?? [],
+      this.#head,
       this.#body.subarray(0, this.#kept),
     );
+  }
+
+  /** Takes a whole head that is the last one again, or one to remember; where it stopped. */
+  #takeHead(bytes: Uint8Array): number {
+    const last = this.#last;
+    if (last.head !== undefined && beginsWith(bytes, last.bytes)) {
+      this.#head = last.head;
+      this.#lineBytes = last.bytes.length;
+      this.#headDone();
+      return last.bytes.length;
+    }
+    let at = 0;
+    while (
+      at < bytes.length &&
+      (this.#state === "status" || this.#state === "headers")
+    ) {
+      at = this.#takeLine(bytes, at);
+    }
+    if (this.#state !== "status" && this.#state !== "headers") {
+      last.bytes = bytes.slice(0, at);
+      last.head = this.#head;
+    }
+    return at;
   }
 
   /** Takes some bytes from `at` on; where it stopped. */
@@ -244,27 +279,29 @@ export class ReplyParser {
 class Reply implements HttpReply {
   readonly status: number;
   readonly body: Uint8Array;
-  readonly #fields: readonly (readonly [string, string])[];
-  #headers: Headers | undefined;
+  readonly #head: ReplyHead | undefined;
 
-  constructor(
-    status: number,
-    fields: readonly (readonly [string, string])[],
-    body: Uint8Array,
-  ) {
-    this.status = status;
+  constructor(head: ReplyHead | undefined, body: Uint8Array) {
+    this.status = head?.status ?? 0;
     this.body = body;
-    this.#fields = fields;
+    this.#head = head;
   }
 
   get headers(): Headers {
-    this.#headers ??= new Headers(this.#fields.map(([n, v]) => [n, v]));
-    return this.#headers;
+    return this.#head?.fields ?? new Headers();
   }
 
   text(): string {
     return new TextDecoder().decode(this.body);
   }
+}
+
+function beginsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  if (bytes.length < start.length) return false;
+  for (let i = 0; i < start.length; i++) {
+    if (bytes[i] !== start[i]) return false;
+  }
+  return true;
 }
 
 function checkStart(line: Uint8Array): void {

@@ -7,6 +7,7 @@ import { isWeather, type TransportError } from "./transport_error.ts";
 
 /** Bodies up to this many bytes go as they are. */
 export const GZIP_ABOVE_BYTES = 1024;
+const LEFT_ANGLE = 0x3c;
 /** Characters of a vendor's words. */
 const MAX_WORDS = 300;
 
@@ -207,7 +208,7 @@ function said(reply: HttpReply): string {
 function isHtml(reply: HttpReply): boolean {
   const type = reply.headers.get("content-type") ?? "";
   if (/^\s*(text\/html|application\/xhtml\+xml)/i.test(type)) return true;
-  return type === "" && reply.body.length > 0 &&
+  return type === "" && reply.body.includes(LEFT_ANGLE) &&
     /^\s*<(!doctype html|html)/i.test(
       new TextDecoder().decode(reply.body.subarray(0, 256)),
     );

@@ -23,6 +23,7 @@ import {
   OBJECT,
   SpanTable,
 } from "../json/spans.ts";
+import { isSameBytes } from "../json/copy.ts";
 import { redactor } from "../secrets.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
 import { type Check, type Finding, foundStep, runChecks } from "./checks.ts";
@@ -126,6 +127,8 @@ class PostSink implements Sink {
   readonly #close: Uint8Array;
   /** The last answer, with its body: most are the same, byte for byte. */
   #answer: { readonly body: Uint8Array; readonly said: Answer } | undefined;
+  /** The last reply, where it held no secret. */
+  #clean: HttpReply | undefined;
 
   constructor(wire: PostWire, context: ConnectorContext) {
     this.limits = wire.limits;
@@ -217,7 +220,7 @@ class PostSink implements Sink {
   #answerOf(reply: HttpReply): Answer {
     const { status, body } = reply;
     const last = this.#answer;
-    if (last?.said.status === status && isSame(last.body, body)) {
+    if (last?.said.status === status && isSameBytes(last.body, body)) {
       return last.said;
     }
     let message: string | undefined;
@@ -230,6 +233,22 @@ class PostSink implements Sink {
     };
     this.#answer = { body, said };
     return said;
+  }
+
+  #withoutSecrets(reply: HttpReply): HttpReply {
+    const { body, headers } = reply;
+    if (body.length === 0 && !headers.has("location")) return reply;
+    const { secrets } = this.#wire;
+    const last = this.#clean;
+    if (last?.headers === headers && isSameBytes(last.body, body)) {
+      return reply;
+    }
+    const clean = withoutSecrets(reply, this.#redact());
+    // Secrets that change have to be looked for again.
+    this.#clean = clean === reply && typeof secrets !== "function"
+      ? reply
+      : undefined;
+    return clean;
   }
 
   #judge(reply: HttpReply, batch: BatchBuffer): Outcome {
@@ -283,23 +302,13 @@ class PostSink implements Sink {
           body: isPacked ? packed : body,
         }, signal);
         if (isFirst && this.#wire.again?.(reply, made)) continue;
-        const { body: said, headers: told } = reply;
-        if (said.length === 0 && !told.has("location")) return reply;
-        return withoutSecrets(reply, this.#redact());
+        return this.#withoutSecrets(reply);
       } catch (error) {
         if (error instanceof TransportError) return error;
         throw error;
       }
     }
   }
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  for (let at = 0; at < one.length; at++) {
-    if (one[at] !== other[at]) return false;
-  }
-  return true;
 }
 
 /** One event that says it is a test, with an id of its own. */

@@ -19,6 +19,7 @@ export class ReplyHead {
   /** Names in lower case, in order, values trimmed. */
   readonly headers: [name: string, value: string][] = [];
   readonly #isHttp10: boolean;
+  #fields: Headers | undefined;
 
   /** @throws {MalformedReply} */
   constructor(statusLine: string) {
@@ -43,6 +44,11 @@ export class ReplyHead {
       const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "");
       this.headers.push([name.toLowerCase(), value]);
     }
+  }
+
+  /** The headers, once all are there: one object, not to be changed. */
+  get fields(): Headers {
+    return this.#fields ??= new Headers(this.headers);
   }
 
   /** Whether the server will take another request on the connection. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  LastHead,
   MAX_HEAD_BYTES,
   ReplyParser,
 } from "../../../lib/delivery/http_reply.ts";
@@ -251,4 +252,34 @@ Deno.test("HttpReply keeps headers as they came and decodes bad UTF-8", () => {
   const reply = parser.reply();
   assert.equal(reply.headers.get("x-a"), "caf\xe9, b folded");
   assert.equal(reply.text(), "\ufffd!");
+});
+
+Deno.test("ReplyParser knows a head that comes again, and reads one that is another", () => {
+  const last = new LastHead();
+  const expectation = { method: "POST", maxBody: 1_000, place: "siem:8088" };
+  const read = (text: string) => {
+    const parser = new ReplyParser(expectation, last);
+    assert.ok(parser.push(new TextEncoder().encode(text)), text);
+    return { reply: parser.reply(), keepAlive: parser.keepAlive };
+  };
+  const head = "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 2\r\n\r\n";
+  const first = read(`${head}ok`), again = read(`${head}no`);
+  assert.equal(again.reply.text(), "no");
+  assert.ok(again.keepAlive);
+  assert.equal(again.reply.headers, first.reply.headers);
+  const other = read("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+  assert.equal(other.reply.status, 503);
+  assert.equal(other.reply.headers.get("a"), null);
+  // Beyond a head that is the same: bytes that nobody asked for.
+  assert.ok(
+    !read("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\nmore").keepAlive,
+  );
+  // In pieces, and behind an interim one.
+  const parser = new ReplyParser(expectation, last);
+  const bytes = new TextEncoder().encode(`${head}ok`);
+  assert.ok(!parser.push(bytes.subarray(0, 20)));
+  assert.ok(parser.push(bytes.subarray(20)));
+  assert.equal(parser.reply().text(), "ok");
+  assert.equal(read(`HTTP/1.1 100 Go\r\n\r\n${head}ok`).reply.status, 200);
+  assert.equal(read(`HTTP/1.1 100 Go\r\n\r\n${head}ok`).reply.text(), "ok");
 });
