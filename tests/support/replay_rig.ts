@@ -14,6 +14,7 @@ import type { Kv } from "../../lib/log/kv.ts";
 import { takeLease } from "../../lib/log/lease.ts";
 import type { EventLog } from "../../lib/log/log.ts";
 import { readBooks } from "../../lib/log/places.ts";
+import type { Logger } from "../../lib/logger.ts";
 import { type LogWish, Replays } from "../../lib/log/replays.ts";
 import { SETTINGS } from "./delivery_rig.ts";
 import { intakeOf, openRig } from "./log_rig.ts";
@@ -30,6 +31,7 @@ export interface ReplayRigOptions {
   readonly clock?: ManualClock;
   readonly startFrom?: "newest" | "oldest";
   readonly inFlight?: number;
+  readonly logger?: Logger;
   /** A store of the test's own. */
   readonly openKv?: (path?: string) => Promise<Kv>;
 }
@@ -97,6 +99,7 @@ export class ReplayRig {
       connectors: () => connectors,
       ...options.location !== undefined && { location: options.location },
       ...options.openKv !== undefined && { openKv: options.openKv },
+      ...options.logger !== undefined && { logger: options.logger },
     });
     await beginPlaces(
       log.store,
