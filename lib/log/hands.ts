@@ -65,13 +65,14 @@ export class Hands {
   ): Promise<Hands> {
     const hands = new Hands(log);
     await hands.#read();
-    for (const { name, enabled } of connectors) {
-      if (hands.#hands.has(name)) continue;
-      await hands.#change(
+    const fresh = [...connectors].filter(({ name }) => !hands.#hands.has(name));
+    // Each waits for the disk: together they wait once.
+    await Promise.all(fresh.map(({ name, enabled }) =>
+      hands.#change(
         name,
         (hand, isNew) => isNew ? { ...hand, isEnabled: enabled } : undefined,
-      );
-    }
+      )
+    ));
     return hands;
   }
 
