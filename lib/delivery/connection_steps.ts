@@ -11,8 +11,9 @@ import {
   type DialTarget,
   hostname,
 } from "./dial_plan.ts";
+import { proxyPlace } from "./proxy.ts";
 import { failed, heard, type WayNet, within } from "./step_parts.ts";
-import { isForbidden, plainTcp, tunnelledTcp } from "./tls_native.ts";
+import { isForbidden, plainTcp, proxyTcp, tunnelledTcp } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
 import type { Place } from "./transport_fault.ts";
 
@@ -28,7 +29,12 @@ export async function* wayTo(
   const { protocol } = target.url;
   const isSecure = protocol === "https:" || protocol === "tls:";
   const first = plan.proxy === undefined ? plan.host : hostname(plan.proxy);
-  const address = await addressStep(first, net, signal);
+  const address = await addressStep(
+    first,
+    net,
+    signal,
+    plan.proxy && proxyPlace(plan.proxy).host,
+  );
   yield plan.proxy === undefined || !address.ok ? address : {
     ...address,
     detail: `${address.detail} It is the proxy, which finds ${plan.host}.`,
@@ -47,11 +53,12 @@ export async function* wayTo(
   }
 }
 
-/** Finds the addresses of a name. */
+/** Finds the addresses of a name. @param called what faults call it; absent: by its name */
 export async function addressStep(
   host: string,
   { clock }: Pick<WayNet, "clock">,
   signal: AbortSignal,
+  called = host,
 ): Promise<TestStep> {
   const began = clock.monotonic();
   const ms = () => Math.round(clock.monotonic() - began);
@@ -59,7 +66,7 @@ export async function addressStep(
     const detail = `Address given: ${host}.`;
     return { name: "address", ok: true, ms: ms(), detail };
   }
-  const place = { host, port: 0 };
+  const place = { host: called, port: 0 };
   const found = await within(clock, place, signal, async () => {
     const { lookup } = await import("node:dns/promises");
     const all = await lookup(host, { all: true });
@@ -67,7 +74,7 @@ export async function addressStep(
   });
   if (found instanceof TransportError) {
     const late = found.reason === "timeout"
-      ? new TransportError("timeout", `Looking up ${host} took too long.`)
+      ? new TransportError("timeout", `Looking up ${called} took too long.`)
       : found;
     return failed("address", ms(), late);
   }
@@ -87,15 +94,12 @@ async function connectionStep(
 ): Promise<TestStep | undefined> {
   const { host, port, proxy } = plan;
   const began = clock.monotonic();
-  const place: Place = proxy === undefined ? plan : {
-    host: `the proxy ${hostname(proxy)}`,
-    port: Number(proxy.port || 80),
-  };
+  const place: Place = proxy === undefined ? plan : proxyPlace(proxy);
   let isUnseen = false;
   const wire = await within(clock, place, signal, async (signal) => {
     if (proxy !== undefined) {
       return isPlainHttp
-        ? await plainTcp(proxy, sockets, signal)
+        ? await proxyTcp(proxy, sockets, signal)
         : await tunnelledTcp(plan, proxy, sockets, signal);
     }
     try {

@@ -3,8 +3,16 @@
 import { percentDecoded } from "../config/proxy.ts";
 import { ReplyParser } from "./http_reply.ts";
 import { TransportError } from "./transport_error.ts";
-import { transportFault } from "./transport_fault.ts";
+import { type Place, transportFault } from "./transport_fault.ts";
 import { type Wire, writeAll } from "./wire.ts";
+
+/** A proxy as messages name it. */
+export function proxyPlace(proxy: URL): Place {
+  return {
+    host: `the proxy ${proxy.hostname}`,
+    port: Number(proxy.port || 80),
+  };
+}
 
 /** Makes `wire`, a connection to `proxy`, one to `target`. @throws {TransportError} naming the proxy. */
 export async function tunnel(
@@ -35,10 +43,7 @@ export async function tunnel(
       if (parser.push(buffer.subarray(0, read))) break;
     }
   } catch (error) {
-    throw transportFault(error, {
-      host: `the proxy ${proxy.hostname}`,
-      port: Number(proxy.port || 80),
-    });
+    throw transportFault(error, proxyPlace(proxy));
   }
   const { status } = parser.reply();
   if (status < 300) return;

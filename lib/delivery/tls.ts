@@ -14,6 +14,7 @@ import {
   delayedTls,
   nativeTls,
   plainTcp,
+  proxyTcp,
   type Sockets,
   tunnelledTcp,
 } from "./tls_native.ts";
@@ -35,7 +36,10 @@ export function dialer(target: DialTarget, sockets: Sockets): Dial {
   const plan = dialPlan(target);
   const { url } = target;
   if (url.protocol === "http:") {
-    return (signal) => plainTcp(plan.proxy ?? url, sockets, signal);
+    const { proxy } = plan;
+    return proxy === undefined
+      ? (signal) => plainTcp(url, sockets, signal)
+      : (signal) => proxyTcp(proxy, sockets, signal);
   }
   if (url.protocol === "tcp:") {
     const { proxy } = plan;

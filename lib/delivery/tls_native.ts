@@ -1,8 +1,8 @@
 /** Deno's own sockets: plain TCP and rustls. */
 
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
-import { tunnel } from "./proxy.ts";
-import { texts } from "./transport_fault.ts";
+import { proxyPlace, tunnel } from "./proxy.ts";
+import { texts, transportFault } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
 
 /** The runtime's sockets, as an argument. */
@@ -45,8 +45,9 @@ export async function nativeTls(
   const { host, port, proxy, serverName } = plan;
   let tcp: Deno.TcpConn;
   try {
-    const direct = { hostname: host, port: `${port}` };
-    tcp = await plainTcp(proxy ?? direct, sockets, signal);
+    tcp = proxy === undefined
+      ? await plainTcp({ hostname: host, port: `${port}` }, sockets, signal)
+      : await proxyTcp(proxy, sockets, signal);
   } catch (error) {
     const isDirect = proxy === undefined && serverName === undefined;
     if (!isDirect || !isForbidden(error)) throw error;
@@ -70,7 +71,7 @@ export async function tunnelledTcp(
   sockets: Sockets,
   signal: AbortSignal,
 ): Promise<Wire> {
-  const tcp = await plainTcp(proxy, sockets, signal);
+  const tcp = await proxyTcp(proxy, sockets, signal);
   return await guarded(tcp, signal, async () => {
     await tunnel(tcp, plan, proxy);
     return tcp;
@@ -93,7 +94,20 @@ export async function delayedTls(
   return await handshaken(conn, signal);
 }
 
-/** A TCP connection, to the target or to its proxy. */
+/** A TCP connection to a proxy. @throws {TransportError} naming the proxy */
+export async function proxyTcp(
+  proxy: URL,
+  sockets: Sockets,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn & Wire> {
+  try {
+    return await plainTcp(proxy, sockets, signal);
+  } catch (error) {
+    throw transportFault(error, proxyPlace(proxy));
+  }
+}
+
+/** A TCP connection. */
 export async function plainTcp(
   to: Pick<URL, "hostname" | "port">,
   sockets: Sockets,

@@ -2,10 +2,10 @@
 
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { tunnel } from "./proxy.ts";
+import { proxyPlace, tunnel } from "./proxy.ts";
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { TransportError } from "./transport_error.ts";
-import { texts } from "./transport_fault.ts";
+import { texts, transportFault } from "./transport_fault.ts";
 import { nodeWire, type Wire } from "./wire.ts";
 
 /** On, after this many idle milliseconds. */
@@ -133,7 +133,9 @@ async function throughProxy(
     port: Number(proxy.port || 80),
   });
   try {
-    await settled(socket, "connect", signal);
+    await settled(socket, "connect", signal).catch((error) => {
+      throw transportFault(error, proxyPlace(proxy));
+    });
     const wire = nodeWire(socket);
     const stop = () => wire.close();
     signal.addEventListener("abort", stop);

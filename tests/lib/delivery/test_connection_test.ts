@@ -223,23 +223,29 @@ Deno.test("testConnection(): nobody listens", async () => {
 });
 
 Deno.test("testConnection(): no such name (the CLI under its own permissions), and what is shown", async () => {
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "-A", "main.ts", "hecate"],
-      ...["connectors", "test", "splunk", "--json"],
-    ],
-    cwd: new URL("../../../", import.meta.url),
-    clearEnv: true,
-    env: {
-      ...Deno.env.toObject(),
-      NO_PROXY: "*",
-      ...splunk("https://nowhere.invalid:8088"),
-    },
-  }).output();
-  assert.equal(code, 7);
-  const report: TestReport = JSON.parse(new TextDecoder().decode(stdout));
-  assert.equal(course(report), "address!");
-  assert.match(report.diagnosis, /^No such name: nowhere\.invalid\./);
+  const diagnosis = async (env: Readonly<Record<string, string>>) => {
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "-A", "main.ts", "hecate"],
+        ...["connectors", "test", "splunk", "--json"],
+      ],
+      cwd: new URL("../../../", import.meta.url),
+      clearEnv: true,
+      env: { ...Deno.env.toObject(), NO_PROXY: "*", ...env },
+    }).output();
+    assert.equal(code, 7);
+    const report: TestReport = JSON.parse(new TextDecoder().decode(stdout));
+    assert.equal(course(report), "address!");
+    return report.diagnosis;
+  };
+  const [direct, proxied] = await Promise.all([
+    diagnosis(splunk("https://nowhere.invalid:8088")),
+    diagnosis(splunk("https://splunk.example:8088", {
+      SPLUNK_HEC_PROXY: "http://no-proxy.invalid:3128",
+    })),
+  ]);
+  assert.match(direct, /^No such name: nowhere\.invalid\./);
+  assert.match(proxied, /^No such name: the proxy no-proxy\.invalid\./);
 });
 
 /** The certificate shown, settings, steps, words of the last step and of the diagnosis. */

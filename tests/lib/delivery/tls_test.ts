@@ -523,6 +523,33 @@ test("https through a proxy that refuses", async (c) => {
   }
 });
 
+test("a proxy that is not there is named by every kind of connection", async (c) => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const told = async (url: string, tls: Partial<TlsSettings>) => {
+    await using exchange = openHttp({
+      url: new URL(url),
+      tls: { verify: true, ...tls },
+      timeout: 10_000,
+      proxy,
+    }, { clock: systemClock });
+    const fault = await exchange.send(
+      { method: "POST", headers: [], body: new Uint8Array(1) },
+      NEVER,
+    ).then(() => undefined, (error) => error);
+    assert.ok(fault instanceof TransportError, String(fault));
+    assert.equal(fault.reason, "refused");
+    assert.match(fault.message, said);
+  };
+  const proxy = new URL(`http://127.0.0.1:${port}`);
+  const said = new RegExp(`^the proxy 127.0.0.1 .*nothing .* port ${port}`);
+  await told("http://siem.example/", {});
+  await told("https://siem.example/", { caBundle: c.ca });
+  // Over node:tls, where this Deno can.
+  if (!IS_OLD) await told("https://siem.example/", { verify: false });
+});
+
 test("openHttp() refuses settings that are wrong in themselves", (c) => {
   const open =
     (tls: Partial<TlsSettings>, more: Partial<HttpTarget> = {}) => () =>
