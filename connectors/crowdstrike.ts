@@ -119,7 +119,7 @@ const checked = settings.superRefine((given, context) => {
       code: "custom",
       path: ["region"],
       message:
-        "There is no known host for usgov2. Set NGSIEM_URL to the API URL as the console shows it.",
+        "There is no known host for usgov2. Set url (NGSIEM_URL) to the API URL as the console shows it.",
     });
   }
 });

@@ -90,7 +90,7 @@ const settings = group({
       (site) =>
         Object.hasOwn(SITES, nameOf(site)) ||
         /^(?!app\.)[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(nameOf(site)),
-      "A site is written datadoghq.eu: without https:// and without app. For another address set DATADOG_URL.",
+      "A site is written datadoghq.eu: without https:// and without app. For another address set url (DATADOG_URL).",
     ),
     "datadoghq.com",
   ),

@@ -201,7 +201,7 @@ function credentialOf(
   if (file === DENO_DEPLOY) {
     if (platformToken === undefined) {
       throw new TypeError(
-        "SENTINEL_FEDERATED_TOKEN_FILE: deno-deploy works on Deno Deploy only.",
+        "federated_token_file (SENTINEL_FEDERATED_TOKEN_FILE): deno-deploy works on Deno Deploy only.",
       );
     }
     return {
@@ -229,7 +229,10 @@ function credentialOf(
     const why = cause instanceof TypeError
       ? cause.message
       : "The file cannot be read.";
-    throw new TypeError(`SENTINEL_CLIENT_CERTIFICATE: ${why}`, { cause });
+    throw new TypeError(
+      `client_certificate (SENTINEL_CLIENT_CERTIFICATE): ${why}`,
+      { cause },
+    );
   }
 }
 

@@ -87,6 +87,10 @@ const settings = group({
     help:
       "The collector's address. A base address gets `/services/collector/event`.",
     example: "https://splunk.example.com:8088/services/collector/event",
+    oddity: (url) =>
+      URL.parse(url)?.port === "8000"
+        ? "8000 is Splunk's web page; HEC usually listens on 8088."
+        : undefined,
   }).refine(
     (url) => !/\/services\/collector\/(?!event(\/|$)|$)/.test(url.pathname),
     "Events go to /services/collector/event; leave out what comes after the port.",

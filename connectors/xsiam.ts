@@ -113,7 +113,8 @@ const checked = settings.superRefine(({ auth, api_key_id }, context) => {
     context.addIssue({
       code: "custom",
       path: ["auth"],
-      message: `${auth} signs with the key's id: set XSIAM_API_KEY_ID.`,
+      message:
+        `${auth} signs with the key's id: set api_key_id (XSIAM_API_KEY_ID).`,
     });
   }
 });

@@ -56,6 +56,14 @@ export function masked(secret: string): string {
     : `${url.protocol}//${url.host}/…${secret.slice(-SHOWN)}`;
 }
 
+/** An address with the values of its query masked: what stands there may be a credential. Other texts as they are. */
+export function withoutQueryValues(text: string): string {
+  const at = text.indexOf("?");
+  return at < 0
+    ? text
+    : text.slice(0, at) + text.slice(at).replace(/=[^&#]+/g, "=********");
+}
+
 /** Makes a function that blanks these secrets wherever they stand in a text. Cheap: one pass over the text. */
 export function redactor(
   secrets: Iterable<string>,

@@ -34,6 +34,7 @@ function load(
     types,
     readFile,
     isBlind,
+    isFileGiven: call.arguments.length > 0,
   });
 }
 

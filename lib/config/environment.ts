@@ -1,6 +1,6 @@
 /** Settings out of environment variables: names follow from the declaration. */
 
-import { nearest } from "./nearest.ts";
+import { Guesses } from "./nearest.ts";
 import type {
   FaultDetail,
   Setting,
@@ -97,12 +97,13 @@ export function unknownNames(
   known: ReadonlySet<string>,
 ): string[] {
   const warnings: string[] = [];
+  const guesses = new Guesses();
   for (const [name, value] of Object.entries(env)) {
     const prefix = prefixes.find((one) => name.startsWith(`${one}_`));
     if (prefix === undefined || known.has(name) || isKubernetes(name, value)) {
       continue;
     }
-    const near = nearest(name, known);
+    const near = guesses.nearest(name, known);
     warnings.push(
       near === undefined
         ? `${name} is not a known name and does nothing.`

@@ -32,6 +32,8 @@ export interface FieldText {
   readonly empty?: boolean;
   /** Its text is JSON: in a file a map or a list may stand for it. */
   readonly json?: boolean;
+  /** What is odd about a text that is in order otherwise, as a sentence. */
+  readonly oddity?: (text: string) => string | undefined;
 }
 
 /** What is known of a setting. */

@@ -7,7 +7,6 @@ import { groupMeta } from "./fields.ts";
 import { type FileReader, fileSource } from "./file_source.ts";
 import type { FileMap, FileNode, FilePlace } from "./file_tree.ts";
 import { tokensText } from "./file_tokens.ts";
-import { nearest } from "./nearest.ts";
 import { readScope, type Scope, type ScopeCheck } from "./scope.ts";
 import { type Group, settingsOf } from "./settings.ts";
 
@@ -87,7 +86,7 @@ export function readSources(reader: FileReader, root: FileMap): Sources {
         : `There is no sink of this name, only ${shown}${
           names.length > MOST_NAMES ? " and others" : ""
         }.`;
-      reader.fault(place, path, sentence, nearest(text, names));
+      reader.fault(place, path, sentence, reader.guesses.nearest(text, names));
     }
   };
   let fed: Fed = "all", first: string | undefined;
@@ -230,7 +229,7 @@ function choiceAt(
     node.place,
     path,
     `There is no such type of ${what.slice(2)}. ${known}`,
-    nearest(word, choices),
+    reader.guesses.nearest(word, choices),
   );
   return undefined;
 }

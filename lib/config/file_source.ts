@@ -12,7 +12,7 @@ import {
   pathText,
   placeText,
 } from "./file_tree.ts";
-import { nearest } from "./nearest.ts";
+import { Guesses } from "./nearest.ts";
 import { namedVariables, resolveReferences } from "./references.ts";
 import type {
   FaultDetail,
@@ -39,6 +39,7 @@ export class FileReader {
   readonly secrets: string[] = [];
   /** All of the file, also where it is wrong. */
   readonly variables: readonly NamedVariable[];
+  readonly guesses = new Guesses();
   readonly #faults: FileFault[];
   readonly #env: Environment;
   readonly #readFile: (path: string) => string;
@@ -85,7 +86,7 @@ export class FileReader {
         place,
         [...path, key],
         "It is not a known key.",
-        nearest(key, known),
+        this.guesses.nearest(key, known),
       );
     }
   }
@@ -141,6 +142,7 @@ export class FileReader {
     const { text, pieces, fault } = resolveReferences(node.text, {
       env: this.#env,
       readFile: this.#readFile,
+      guesses: this.guesses,
     });
     if (isSecret) this.secrets.push(text, ...pieces);
     if (this.#isBlind && node.text.includes("${")) return { isTold: true };

@@ -46,6 +46,8 @@ export interface ConfigurationSource {
   readonly checkWhen?: (expression: string) => string | undefined;
   /** References of the file stay unresolved and what holds one is not judged: for a check far from the secrets. */
   readonly isBlind?: boolean;
+  /** The file's name comes from the command line, not from a variable. */
+  readonly isFileGiven?: boolean;
 }
 
 /** Settings in order, or what is wrong with them. */
@@ -88,7 +90,9 @@ export async function readConfiguration(
     return {
       ok: false,
       faults: [
-        `HECATE_CONFIG: The file "${path}" cannot be read.`,
+        source.isFileGiven
+          ? `${path}: The file cannot be read.`
+          : `HECATE_CONFIG: The file "${path}" cannot be read.`,
         ...loaded.ok ? [] : loaded.faults,
       ],
       warnings: loaded.warnings,

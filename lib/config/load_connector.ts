@@ -185,6 +185,8 @@ function warnOfRisks(
     );
   }
   for (const { key, meta } of settingsOf(group, "")) {
+    const odd = meta.oddity?.(given.values[key] ?? "");
+    if (odd !== undefined) source.warn(key, `${source.name(key)}: ${odd}`);
     // A secret may be an address too (Sumo Logic's).
     const url = meta.kind === "url" || meta.kind === "secret"
       ? URL.parse(given.values[key] ?? "")

@@ -20,6 +20,18 @@ export function editDistance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
+/** Guesses of one reading. Nobody reads hundreds of them, and each is looked for among all known names. */
+const MOST_GUESSES = 100;
+
+/** `nearest`, the first hundred times. */
+export class Guesses {
+  #left = MOST_GUESSES;
+
+  nearest(name: string, names: Iterable<string>): string | undefined {
+    return this.#left-- > 0 ? nearest(name, names) : undefined;
+  }
+}
+
 /** The nearest of `names`, if it is near enough to be meant: at most a third of the name differs. */
 export function nearest(
   name: string,

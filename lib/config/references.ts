@@ -1,13 +1,14 @@
 /** `${env:NAME}` and `${file:PATH}` in the file's texts. */
 
 import { type Environment, fileText } from "./environment.ts";
-import { nearest } from "./nearest.ts";
+import type { Guesses } from "./nearest.ts";
 
 /** What references are resolved with. */
 export interface ReferenceSource {
   readonly env: Environment;
   /** @throws when the file cannot be read. */
   readonly readFile: (path: string) => string;
+  readonly guesses: Guesses;
 }
 
 /** A text with its references resolved. */
@@ -36,7 +37,7 @@ export function namedVariables(text: string): string[] {
 /** Resolves a text; the first reference that cannot be resolved is the fault. */
 export function resolveReferences(
   text: string,
-  { env, readFile }: ReferenceSource,
+  { env, readFile, guesses }: ReferenceSource,
 ): Resolved {
   const pieces: string[] = [];
   let fault: Resolved["fault"];
@@ -48,7 +49,7 @@ export function resolveReferences(
     if (kind === "env" && NAME.test(rest)) {
       piece = env[rest];
       if (piece === undefined) {
-        const guess = nearest(rest, Object.keys(env));
+        const guess = guesses.nearest(rest, Object.keys(env));
         fault ??= {
           sentence: `The variable ${rest} is not set.`,
           ...guess !== undefined && { guess },

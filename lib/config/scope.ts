@@ -151,7 +151,7 @@ function producers(
   for (const { text, place, path: below } of items(node, path, reader)) {
     found.push(text);
     if (known === undefined || known.includes(text)) continue;
-    const guess = nearest(text, known);
+    const guess = reader.guesses.nearest(text, known);
     reader.warn(
       place,
       `${below.join(".")}: There is no token of this name.${

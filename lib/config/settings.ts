@@ -1,7 +1,7 @@
 /** Maps of settings, wherever they are written: environment variables and the file go through the same steps. */
 
 import { z } from "zod";
-import { masked } from "../secrets.ts";
+import { masked, withoutQueryValues } from "../secrets.ts";
 import { type FieldMeta, fieldMeta, groupMeta } from "./fields.ts";
 import { nearest } from "./nearest.ts";
 
@@ -161,12 +161,16 @@ export function shownSettings(
 ): ShownSetting[] {
   return settingsOf(group, "").map(({ key, meta }) => {
     const text = given.values[key];
-    const isSecret = meta.kind === "secret";
     return {
       key,
       meta,
-      text: text === undefined ? meta.default : isSecret ? masked(text) : text,
+      text: text === undefined ? meta.default : shown(meta, text),
       origin: text === undefined ? undefined : source.origin(key),
     };
   });
+}
+
+function shown({ kind }: FieldMeta, text: string): string {
+  if (kind === "secret") return masked(text);
+  return kind === "url" ? withoutQueryValues(text) : text;
 }

@@ -60,7 +60,7 @@ Deno.test("T50 crowdstrike: regions by key, a full URL for everything else", () 
   }
   assert.match(
     addressOf({ ...key, NGSIEM_REGION: "usgov2" }),
-    /^NGSIEM_REGION: .*Set NGSIEM_URL/,
+    /^NGSIEM_REGION: .*Set url \(NGSIEM_URL\)/,
   );
   const url = "https://x.example/api/v1/ingest/hec";
   assert.equal(

@@ -533,7 +533,7 @@ Deno.test("sentinel: settings that cannot be are told", () => {
   const missing = { ...OFFLINE, SENTINEL_CLIENT_CERTIFICATE: "/nowhere.pem" };
   assert.throws(
     () => openSink(sentinel, missing),
-    /SENTINEL_CLIENT_CERTIFICATE: The file cannot be read/,
+    /client_certificate \(SENTINEL_CLIENT_CERTIFICATE\): The file cannot be read/,
   );
 });
 

@@ -89,6 +89,19 @@ Deno.test("connectors test: sumo's address is shown by host and last four alone"
   assert.ok(!out.join("\n").includes(code));
 });
 
+Deno.test("connectors list and test: what an address's query says is masked", async () => {
+  const env = {
+    HEC_URL: "http://127.0.0.1:9/in?token=s3cr3t-1",
+    HEC_TOKEN: "hec-token",
+  };
+  for (const line of ["connectors list", "connectors test hec"]) {
+    const told = await run(line, env);
+    const text = [...told.out, ...told.err].join("\n");
+    assert.match(text, /127\.0\.0\.1:9\/in\?token=\*{8}/, line);
+    assert.doesNotMatch(text, /s3cr3t-1/, line);
+  }
+});
+
 Deno.test("connectors list: what is configured, where it leads, no secret", async () => {
   const env = {
     HEC_URL: "https://siem.example/logs",

@@ -240,7 +240,21 @@ Deno.test("config validate: exit 0 or 78, faults on stderr alone", async () => {
   assert.deepEqual(await run("config validate nowhere.yaml"), {
     code: 78,
     out: "",
-    err: 'HECATE_CONFIG: The file "nowhere.yaml" cannot be read.',
+    err: "nowhere.yaml: The file cannot be read.",
+  });
+  assert.deepEqual(
+    await run("config validate", { env: { HECATE_CONFIG: "nowhere.yaml" } }),
+    {
+      code: 78,
+      out: "",
+      err: 'HECATE_CONFIG: The file "nowhere.yaml" cannot be read.',
+    },
+  );
+  assert.deepEqual(await run("config validate --json nowhere.yaml"), {
+    code: 78,
+    out:
+      '{"ok":false,"faults":["nowhere.yaml: The file cannot be read."],"warnings":[]}',
+    err: "",
   });
   assert.match(
     (await run("config validate")).out,
@@ -288,6 +302,19 @@ Deno.test("config validate: warnings, --deny-warnings, --json, -q", async () => 
   assert.ok(json.ok);
   assert.deepEqual([json.faults.length, json.warnings.length], [0, 1]);
   assert.equal((await run("config validate odd.yaml -q")).out, "");
+});
+
+Deno.test("config show: what an address's query says is masked", async () => {
+  const env = {
+    HEC_URL: "https://siem.example/in?token=s3cr3t-1&key=a=b&flag#x",
+    HEC_TOKEN: "hec-token",
+  };
+  for (const line of ["config show", "config show --json"]) {
+    const { code, out } = await run(line, { env });
+    assert.equal(code, 0);
+    assert.match(out, /siem\.example\/in\?token=\*{8}&key=\*{8}&flag#x/);
+    assert.doesNotMatch(out, /s3cr3t-1|a=b/);
+  }
 });
 
 Deno.test("config show: what holds, where it comes from, no secret", async () => {

@@ -192,6 +192,27 @@ Deno.test("loadConfiguration() warns of unknown names, plain http and no verific
   }
 });
 
+Deno.test("loadConfiguration() warns of Splunk's web port, and starts all the same", () => {
+  const url = (text: string) => good({ ...SPLUNK, SPLUNK_HEC_URL: text });
+  assert.deepEqual(url("https://splunk.example:8000/services").warnings, [
+    "SPLUNK_HEC_URL: 8000 is Splunk's web page; HEC usually listens on 8088.",
+  ]);
+  assert.deepEqual(url("https://splunk.example:8088").warnings, []);
+  assert.deepEqual(url("https://splunk.example:18000").warnings, []);
+});
+
+Deno.test("loadConfiguration() guesses at the first hundred unknown names alone", () => {
+  const names = Array.from({ length: 150 }, (_, at) => `HECATE_PORT${at}`);
+  const { warnings } = good(
+    Object.fromEntries(names.map((name) => [name, "1"])),
+  );
+  assert.equal(warnings.length, 150);
+  assert.equal(
+    warnings.filter((line) => / Did you mean HECATE_PORT\?$/.test(line)).length,
+    100,
+  );
+});
+
 Deno.test("loadConfiguration() ignores Kubernetes' values with one warning", () => {
   const { relay, warnings } = good({
     HECATE_PORT: "tcp://10.0.0.1:8080",

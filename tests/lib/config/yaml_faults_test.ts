@@ -61,7 +61,7 @@ const CASES: readonly FaultyCase[] = [
     yaml:
       "sinks:\n  a:\n    type: xsiam\n    url: https://x.example\n    api_key: k\n    auth: hmac\n",
     lines: [
-      "hecate.yaml:6:11: sinks.a.auth: hmac signs with the key's id: set XSIAM_API_KEY_ID.",
+      "hecate.yaml:6:11: sinks.a.auth: hmac signs with the key's id: set api_key_id (XSIAM_API_KEY_ID).",
     ],
   },
   {
@@ -323,6 +323,19 @@ Deno.test("readConfiguration() faults: references that come to more than memory 
         Array.from({ length: 20 }, (_, n) => `s-${n}`).join(", ")
       } and others.`,
     ],
+  );
+});
+
+Deno.test("readConfiguration() faults: guesses at the first hundred unknown names alone", async () => {
+  const wrong = Array.from({ length: 150 }, (_, at) => `splunk-soc-${at}`);
+  const faults = await yamlFaults({
+    yaml:
+      `sinks: { splunk-soc: { type: hec, url: 'https://x', token: t } }\nsources: { a: { type: hec, sink: [${wrong}] } }\n`,
+  });
+  assert.equal(faults.length, 150, faults[0]);
+  assert.equal(
+    faults.filter((line) => line.endsWith('Did you mean "splunk-soc"?')).length,
+    100,
   );
 });
 
