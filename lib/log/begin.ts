@@ -55,7 +55,7 @@ export async function beginPlace(
     // Refused: another process has made it meanwhile, or a lost reply hides that we did. Either way it is there.
     await store.call((kv) =>
       kv.atomic().check({ key, versionstamp: null })
-        .set(key, placeValue(fresh)).commit()
+        .set(key, placeValue(fresh, { isPacked: !store.isExclusive })).commit()
     );
     entry = await store.call((kv) => kv.get(key));
   }

@@ -242,7 +242,7 @@ export class HeldLease implements Holding {
         epoch: this.#epoch,
         cursorKey: cursorKey(this.connector),
         cursor: this.#cursor,
-        value: placeValue(place),
+        value: placeValue(place, { isPacked: !this.#log.store.isExclusive }),
         sets: [...history.sets, ...expired],
         signal: this.#settling,
       });

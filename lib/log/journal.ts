@@ -25,6 +25,11 @@ import type { Store } from "./store.ts";
 
 /** A chunk is closed once it is this large: small, because the open one is written again with every place. */
 const CHUNK_BYTES = 4_096;
+/**
+ * On a shared store also once it is so large and so old: beside a place that makes a settle too large to be fast
+ * (`placeValue`), but many events a second are better off with fewer chunks.
+ */
+const SMALL_CHUNK_BYTES = 256, SMALL_CHUNK_MS = 10_000;
 /** What may wait for the store before settles do. */
 const MOST_BYTES = 65_536;
 /** Ranges of one kind that follow each other within this are one. */
@@ -51,14 +56,25 @@ export class Journal {
   /** Where the open chunk begins; undefined: there is none. */
   #start: Position | undefined;
   #last: OpenRange | undefined;
+  /** When the open chunk's first range was decided. */
+  #since = 0;
+  readonly #isShared: boolean;
   #end: Position;
   #seen: number;
   #isChanged = false;
 
-  private constructor(connector: string, end: Position, seen: number) {
+  private constructor(
+    connector: string,
+    { end, seen, isShared }: {
+      readonly end: Position;
+      readonly seen: number;
+      readonly isShared: boolean;
+    },
+  ) {
     this.#connector = connector;
     this.#end = end;
     this.#seen = seen;
+    this.#isShared = isShared;
   }
 
   /**
@@ -82,11 +98,11 @@ export class Journal {
     const chunk = readChunk(found?.value);
     let known = 0;
     for (const count of Object.values(place.start)) known += count;
-    const journal = new Journal(
-      connector,
-      chunk?.end ?? { segment: "", index: 0 },
-      chunk?.seen ?? known,
-    );
+    const journal = new Journal(connector, {
+      end: chunk?.end ?? { segment: "", index: 0 },
+      seen: chunk?.seen ?? known,
+      isShared: !store.isExclusive,
+    });
     if (chunk !== undefined && found !== undefined) {
       journal.#resume(chunk.ranges, found.key, place);
     }
@@ -176,6 +192,7 @@ export class Journal {
       this.#moveTo(place);
     }
     this.#start = placeOfSent(key);
+    this.#since = kept[0]?.at ?? 0;
     for (const range of kept) this.#push({ ...range, since: range.at });
   }
 
@@ -210,13 +227,20 @@ export class Journal {
   #push(range: OpenRange): void {
     const writer = this.#writer;
     if (this.#last !== undefined) writer.push(this.#last);
-    if (this.#start !== undefined && writer.bytes >= CHUNK_BYTES) {
+    const isFull = writer.bytes >= CHUNK_BYTES ||
+      this.#isShared && writer.bytes >= SMALL_CHUNK_BYTES &&
+        range.at - this.#since >= SMALL_CHUNK_MS;
+    if (this.#start !== undefined && isFull) {
       const value = writer.value(undefined, range.from, this.#seen);
       this.#closed.push([this.#keyOf(this.#start), value]);
       this.#writer = new ChunkWriter();
       this.#start = undefined;
+      this.#isChanged = true;
     }
-    this.#start ??= range.from;
+    if (this.#start === undefined) {
+      this.#start = range.from;
+      this.#since = range.at;
+    }
     this.#last = range;
   }
 

@@ -10,7 +10,7 @@ import {
   replayedWrite,
 } from "../../../lib/log/history.ts";
 import { ChunkWriter, readChunk } from "../../../lib/log/history_chunk.ts";
-import { sentOf } from "../../../lib/log/keys.ts";
+import { cursorKey, sentOf } from "../../../lib/log/keys.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import type { EventLog } from "../../../lib/log/log.ts";
 import { intakeOf, openRig, seeded } from "../../support/log_rig.ts";
@@ -436,6 +436,48 @@ Deno.test("History.wasExpired() knows single events, also when the log is gone",
   }
   await holding.release();
   await log.close();
+});
+
+Deno.test("over a shared store a settle stays below what is fast, however long it goes on", async () => {
+  await inFolder(async (path) => {
+    const clock = new ManualClock();
+    const log = await openRig({
+      clock,
+      location: null,
+      openKv: () => Deno.openKv(path),
+      keep: 86_400_000,
+    });
+    const holding = await takeLease(log, "siem", { signal: always });
+    const model = new Map<string, Decision>();
+    const answered = DELIVERED(1, 200, '{"text":"Success","code":0}');
+    let most = 0;
+    for (let n = 0; n < 300; n++) {
+      // All four lanes.
+      const big = "x".repeat(400_000);
+      await Promise.all(
+        [1, 2, 3, 4].map((one) =>
+          log.append(intakeOf([`"${n} ${one}${n < 1 ? big : ""}"`]))
+        ),
+      );
+      ok(await settleEvents(log, holding, 4, () => answered, model));
+      const { kv } = log.store;
+      const cursor = await kv.get<Uint8Array>(cursorKey("siem"));
+      let chunk = 0;
+      for await (
+        const { value } of kv.list<Uint8Array>(sentOf("siem"), {
+          reverse: true,
+          limit: 1,
+        })
+      ) chunk = value.length;
+      most = Math.max(most, (cursor.value?.length ?? 0) + chunk);
+      clock.advance(1_100);
+    }
+    ok(Object.keys(holding.place.seen).length > 1);
+    ok(most <= 850, `${most} bytes`);
+    deepEqual(await outcomes(log, "siem", [...model.keys()]), model);
+    await holding.release();
+    await log.close();
+  });
 });
 
 Deno.test("History of 100,000 events, every other one filtered, stays small and fast", async () => {
