@@ -20,15 +20,20 @@ export function editDistance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** Guesses of one reading. Nobody reads hundreds of them, and each is looked for among all known names. */
-const MOST_GUESSES = 100;
+/** Names that one reading looks at for its guesses: some 150 ms. Nobody reads thousands of guesses. */
+const MOST_NAMES = 60_000;
 
-/** `nearest`, the first hundred times. */
+/** `nearest` for many names, until it was looked for long enough; undefined from then on. */
 export class Guesses {
-  #left = MOST_GUESSES;
+  #left = MOST_NAMES;
 
-  nearest(name: string, names: Iterable<string>): string | undefined {
-    return this.#left-- > 0 ? nearest(name, names) : undefined;
+  nearest(
+    name: string,
+    names: readonly string[] | ReadonlySet<string>,
+  ): string | undefined {
+    if (this.#left <= 0) return undefined;
+    this.#left -= "size" in names ? names.size : names.length;
+    return nearest(name, names);
   }
 }
 

@@ -201,18 +201,6 @@ Deno.test("loadConfiguration() warns of Splunk's web port, and starts all the sa
   assert.deepEqual(url("https://splunk.example:18000").warnings, []);
 });
 
-Deno.test("loadConfiguration() guesses at the first hundred unknown names alone", () => {
-  const names = Array.from({ length: 150 }, (_, at) => `HECATE_PORT${at}`);
-  const { warnings } = good(
-    Object.fromEntries(names.map((name) => [name, "1"])),
-  );
-  assert.equal(warnings.length, 150);
-  assert.equal(
-    warnings.filter((line) => / Did you mean HECATE_PORT\?$/.test(line)).length,
-    100,
-  );
-});
-
 Deno.test("loadConfiguration() ignores Kubernetes' values with one warning", () => {
   const { relay, warnings } = good({
     HECATE_PORT: "tcp://10.0.0.1:8080",

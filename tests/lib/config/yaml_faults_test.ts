@@ -326,19 +326,6 @@ Deno.test("readConfiguration() faults: references that come to more than memory 
   );
 });
 
-Deno.test("readConfiguration() faults: guesses at the first hundred unknown names alone", async () => {
-  const wrong = Array.from({ length: 150 }, (_, at) => `splunk-soc-${at}`);
-  const faults = await yamlFaults({
-    yaml:
-      `sinks: { splunk-soc: { type: hec, url: 'https://x', token: t } }\nsources: { a: { type: hec, sink: [${wrong}] } }\n`,
-  });
-  assert.equal(faults.length, 150, faults[0]);
-  assert.equal(
-    faults.filter((line) => line.endsWith('Did you mean "splunk-soc"?')).length,
-    100,
-  );
-});
-
 Deno.test("readConfiguration() faults: a file that is not there, beside all others", async () => {
   const faults = await yamlFaults({
     yaml: "",
