@@ -17,23 +17,33 @@ const ITSELF = 0, NOTHING = 1, BLANK = 2;
 /** The most bytes that one byte of text becomes. */
 export const CEF_MAX_ESCAPED = 2;
 
-function actions(escapes: Readonly<Record<number, number>>): Uint8Array {
+interface Escaping {
+  /** What each byte of ASCII becomes. */
+  readonly actions: Uint8Array;
+  /** 1 for what stands for itself wherever it is: all of `ITSELF` but the space, which goes at the start. */
+  readonly plain: Uint8Array;
+}
+
+function escaping(escapes: Readonly<Record<number, number>>): Escaping {
   const table = new Uint8Array(128).fill(NOTHING, 0, SPACE);
   table[DEL] = NOTHING;
   for (const [byte, action] of Object.entries(escapes)) {
     table[Number(byte)] = action;
   }
-  return table;
+  const plain = new Uint8Array(256);
+  table.forEach((action, byte) => plain[byte] = action === ITSELF ? 1 : 0);
+  plain[SPACE] = 0;
+  return { actions: table, plain };
 }
 
-const HEADER = actions({
+const HEADER = escaping({
   [BACKSLASH]: BACKSLASH,
   [PIPE]: PIPE,
   [LF]: BLANK,
   [CR]: BLANK,
 });
 
-const VALUE = actions({
+const VALUE = escaping({
   [BACKSLASH]: BACKSLASH,
   [EQUALS]: EQUALS,
   [LF]: LOWER_N,
@@ -70,7 +80,7 @@ export function writeCefValue(
 
 /** Hot: once per pair of an event. */
 function write(
-  table: Uint8Array,
+  escaping: Escaping,
   from: Uint8Array,
   start: number,
   end: number,
@@ -78,9 +88,15 @@ function write(
   at: number,
   most: number,
 ): number {
-  const limit = at + most;
+  const limit = at + most, { plain, actions: table } = escaping;
   let read = start, to = at;
   while (read < end) {
+    // Most bytes stand for themselves: no more is asked of them.
+    const last = Math.min(end, read + limit - to);
+    while (read < last && plain[from[read] as number] !== 0) {
+      out[to++] = from[read++] as number;
+    }
+    if (read === end) break;
     const byte = from[read++] as number;
     if (byte >= 0x80) {
       // Controls of C1 are U+0080 to U+009F.

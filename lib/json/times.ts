@@ -107,9 +107,13 @@ function writePadded(
   }
 }
 
+/** The day written last and its text up to the `T`: events of one day follow each other. */
+let lastDay = NaN;
+const lastDate = new Uint8Array(11);
+
 /**
  * Writes a time as `Date.prototype.toISOString` does, without quotes. `milliseconds` is whole and lies from `EARLIEST`
- * to `LATEST`. Days to civil: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+ * to `LATEST`.
  * @returns the place behind it
  */
 export function writeIsoTime(
@@ -119,6 +123,30 @@ export function writeIsoTime(
 ): number {
   const days = Math.floor(milliseconds / DAY);
   const rest = milliseconds - days * DAY;
+  if (days !== lastDay) {
+    writeDate(days, lastDate);
+    lastDay = days;
+  }
+  for (let i = 0; i < lastDate.length; i++) out[at + i] = lastDate[i] as number;
+  const hour = rest / 3_600_000 | 0, hours = rest - hour * 3_600_000;
+  const minute = hours / 60_000 | 0, minutes = hours - minute * 60_000;
+  const second = minutes / 1000 | 0;
+  writePadded(hour, 2, out, at + 11);
+  out[at + 13] = 0x3a;
+  writePadded(minute, 2, out, at + 14);
+  out[at + 16] = 0x3a;
+  writePadded(second, 2, out, at + 17);
+  out[at + 19] = POINT;
+  writePadded(minutes - second * 1000, 3, out, at + 20);
+  out[at + 23] = 0x5a;
+  return at + ISO_BYTES;
+}
+
+/**
+ * Writes `2026-03-13T` for a day counted from the Unix epoch.
+ * https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+ */
+function writeDate(days: number, out: Uint8Array): void {
   // From 0000-03-01: leap days stand at the end of a year, which begins in March.
   const shifted = days + 719_468;
   const era = Math.floor(shifted / 146_097);
@@ -131,19 +159,10 @@ export function writeIsoTime(
   const day = dayOfYear - ((153 * fromMarch + 2) / 5 | 0) + 1;
   const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
   const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  writePadded(year, 4, out, at);
-  out[at + 4] = MINUS;
-  writePadded(month, 2, out, at + 5);
-  out[at + 7] = MINUS;
-  writePadded(day, 2, out, at + 8);
-  out[at + 10] = 0x54;
-  writePadded(rest / 3_600_000 | 0, 2, out, at + 11);
-  out[at + 13] = 0x3a;
-  writePadded((rest / 60_000 | 0) % 60, 2, out, at + 14);
-  out[at + 16] = 0x3a;
-  writePadded((rest / 1000 | 0) % 60, 2, out, at + 17);
-  out[at + 19] = POINT;
-  writePadded(rest % 1000, 3, out, at + 20);
-  out[at + 23] = 0x5a;
-  return at + ISO_BYTES;
+  writePadded(year, 4, out, 0);
+  out[4] = MINUS;
+  writePadded(month, 2, out, 5);
+  out[7] = MINUS;
+  writePadded(day, 2, out, 8);
+  out[10] = 0x54;
 }
