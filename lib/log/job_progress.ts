@@ -233,8 +233,11 @@ class Plan {
         {
           how: "delivered",
           at: this.#commit.now,
-          attempts: numberIn(record ?? {}, "attempts") +
-            (end?.attempts ?? 0) + attempts,
+          // Of one that was discarded and came back by an import the record tells the earlier ones.
+          attempts: numberIn(record ?? {}, "attempts") + attempts +
+            (end?.how === "delivered" || record === undefined
+              ? end?.attempts ?? 0
+              : 0),
           answer,
         } satisfies DeadEnd,
       );

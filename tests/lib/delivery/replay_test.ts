@@ -1,4 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { recordLine } from "../../../lib/delivery/dead_letter_file.ts";
+import { readRecord } from "../../../lib/delivery/dead_letter_import.ts";
 import { ReplayRig } from "../../support/replay_rig.ts";
 import { REFUSED_KEY, SPLIT } from "../../support/scripted_sink.ts";
 
@@ -53,6 +55,26 @@ Deno.test("replay: a letter that was discarded meanwhile is skipped", async () =
   await rig.pass(300_000);
   equal(await rig.counts(id), "2 0 0 0 0 finished");
   equal(await rig.figures(), "3 3 0 0 0 0");
+});
+
+Deno.test("replay: a letter that was discarded and came back by an import has its attempts once", async () => {
+  await using rig = await ReplayRig.open();
+  rig.bad.add("2");
+  const [, id = ""] = await rig.append("1", "2");
+  const { clock, dead } = rig;
+  const records = await Array.fromAsync(dead.records({}));
+  const letters = records.flatMap((one) => {
+    const read = readRecord(recordLine(one), new Set(["soc"]));
+    return "letter" in read ? [read.letter] : [];
+  });
+  await dead.end("soc", [id], "discarded", { at: clock.now() });
+  const [back] = await dead.import("soc", letters, clock.now());
+  deepEqual([back?.outcome, letters.length], ["imported", 1]);
+  rig.bad.clear();
+  await rig.replayDead();
+  await rig.rest();
+  const end = await dead.endOf({ connector: "soc", id });
+  deepEqual([end?.how, end?.attempts], ["delivered", 2]);
 });
 
 Deno.test("replay: what went before the job was begun counts as skipped", async () => {
