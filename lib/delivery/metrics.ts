@@ -87,7 +87,7 @@ function metricsOf(report: StatusReport, { deno, now }: Build): Metric[] {
     ),
     gauge(
       "hecate_log_damaged_segments",
-      "Segments set aside as damaged since this process began.",
+      "Segments in the log that were set aside as damaged.",
       single(log.damaged),
     ),
     gauge(

@@ -35,8 +35,9 @@ export interface StatusReport {
     readonly keep: number;
     /** Appends are refused: no room. */
     readonly full: boolean;
-    /** Segments set aside as damaged, and reads that memory could not serve, since this process began. */
+    /** Segments in the log that were set aside as damaged, by whichever process. */
     readonly damaged: number;
+    /** Reads that memory could not serve since this process began. */
     readonly lag_reads: number;
   };
   readonly connectors: readonly ConnectorReport[];
@@ -103,7 +104,7 @@ export async function statusReport(parts: {
       oldest: rfc3339(stats.oldest),
       keep: Math.floor(keep / 1000),
       full: log.full,
-      damaged: log.damaged,
+      damaged: stats.damaged,
       lag_reads: log.lagReads,
     },
     connectors: (await Promise.all(connectors.map(async (connector) => {

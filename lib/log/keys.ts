@@ -5,6 +5,8 @@
  *     ["part", shard, n, vs]             value n (1 … 11) of the same segment; one prefix each, because of several
  *                                        versionstamped keys under one prefix a commit keeps only the last
  *                                        until: trimmed (`trim.ts`)
+ *     ["damaged", shard, vs]             that segment was met and is damaged; best effort, by whoever met it
+ *                                        until: the segment is trimmed (`damaged_kept.ts`)
  *     ["trim", shard]                    trim mark: newest segment deleted, and per lane what was deleted
  *                                        one
  *     ["writer", shard, lane]            writer head: append id, hash of the lane's newest segment, running totals
@@ -37,7 +39,7 @@
  *     ["job", id]                        a replay: what was asked for, and its state
  *     ["jobpart", id, connector]         its part for one connector: counts and place, changed with their effects
  *     ["jobitem", id, connector, n]      ids of the dead letters that the part is for, 1,000 a value
- *                                        until: 30 days after it ended (`forgetJobs`)
+ *                                        until: 30 days after it ended, or was to begin (`forgetJobs`)
  *     ["jobopen", connector, id]         that part is not ended
  *                                        until: it is, or the job is stopped or forgotten (`jobs.ts`)
  *     ["idem", hash]                     answer to a request with an Idempotency-Key
@@ -94,6 +96,26 @@ export function partsBetween(
   return {
     start: ["part", SHARD, 1, `${after}\0`],
     end: ["part", SHARD, 1, before],
+  };
+}
+
+export function damagedKey(id: string): Deno.KvKey {
+  return ["damaged", SHARD, id];
+}
+
+/** Records of damaged segments with an id greater than `after`. */
+export function damagedAfter(after: string): Deno.KvListSelector {
+  return {
+    start: ["damaged", SHARD, `${after}\0`],
+    end: ["damaged", SHARD, BEHIND_ALL],
+  };
+}
+
+/** Those of the segments up to this one. */
+export function damagedUpTo(segment: string): Deno.KvListSelector {
+  return {
+    start: ["damaged", SHARD],
+    end: ["damaged", SHARD, `${segment}\0`],
   };
 }
 
@@ -404,6 +426,11 @@ export function jobItemKey(
 
 export function jobItemsOf(id: string): Deno.KvListSelector {
   return { prefix: ["jobitem", id] };
+}
+
+/** The lists of all jobs from an id on. */
+export function jobItemsFrom(id: string): Deno.KvListSelector {
+  return { prefix: ["jobitem"], start: ["jobitem", id] };
 }
 
 /** Range of the first values with this id or a greater one. */

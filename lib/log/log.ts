@@ -9,6 +9,7 @@
 
 import { EventView, type Position, type Segment } from "../event.ts";
 import type { Heads } from "./books.ts";
+import { countDamaged } from "./damaged_kept.ts";
 import { Disk } from "./disk.ts";
 import type { Place } from "./cursor.ts";
 import { newestOf, readHeads, totalsOf } from "./heads.ts";
@@ -251,7 +252,7 @@ export class EventLog {
     return this.#lagReads;
   }
 
-  /** Damaged segments met since the start. */
+  /** Damaged segments met since the start; how many the log holds: `stats`. */
   get damaged(): number {
     return this.#reader.damaged;
   }
@@ -291,7 +292,13 @@ export class EventLog {
       events += head.events - (mark.lanes[lane]?.events ?? 0);
       bytes += head.bytes - (mark.lanes[lane]?.bytes ?? 0);
     }
-    return { events, bytes, oldest: oldest?.receivedAt ?? null };
+    const met = this.#reader.damagedSegments.keys();
+    return {
+      events,
+      bytes,
+      oldest: oldest?.receivedAt ?? null,
+      damaged: await countDamaged(this.store, mark.segment, met),
+    };
   }
 
   /** Moves a place; for leases. The new versionstamp once durable; undefined: refused. */
@@ -320,6 +327,7 @@ export class EventLog {
     this.#wakeAll();
     await this.retention.close();
     await this.#polling;
+    await this.#reader.kept();
     await this.share.left();
     this.placeFile?.close();
     this.store.close();

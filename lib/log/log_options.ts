@@ -34,4 +34,6 @@ export interface LogStats {
   readonly bytes: number;
   /** When the oldest segment was received: milliseconds since the Unix epoch; null when the log is empty. */
   readonly oldest: number | null;
+  /** Segments in the log that any process found damaged. */
+  readonly damaged: number;
 }

@@ -7,6 +7,7 @@
  */
 
 import type { Position, Segment } from "../event.ts";
+import { keepDamaged } from "./damaged_kept.ts";
 import { logAfter, logKey } from "./keys.ts";
 import { messageOf } from "./kv.ts";
 import { readParts } from "./parts.ts";
@@ -34,6 +35,8 @@ export class Reader {
   #aheadBytes = 0;
   readonly #decoded = new Map<string, Promise<Segment | undefined>>();
   readonly #damaged = new Map<string, Header | undefined>();
+  /** The notes of damaged segments that are on their way to the store. */
+  #keeping: Promise<unknown> = Promise.resolve();
   #reads = 0;
 
   constructor(store: Store) {
@@ -54,6 +57,11 @@ export class Reader {
   /** Damaged segments met so far, with their headers where these can be read. */
   get damagedSegments(): ReadonlyMap<string, Header | undefined> {
     return this.#damaged;
+  }
+
+  /** Resolves when what was noted of damaged segments is in the store, or failed to get there. */
+  async kept(): Promise<void> {
+    await this.#keeping;
   }
 
   /** The first segment with an event at or after the place; undefined: none. @throws when the store does not answer. */
@@ -183,6 +191,10 @@ export class Reader {
       "A segment of the log is damaged and was set aside; it stays in the store until it is trimmed",
       { segment: id, error: messageOf(error) },
     );
+    // Nobody waits for the note: where it does not get through this process counts the segment all the same.
+    const keeping = keepDamaged(this.#store, id, this.#store.clock.now())
+      .catch(noop);
+    this.#keeping = Promise.all([this.#keeping, keeping]);
   }
 }
 

@@ -11,6 +11,7 @@ import type { Logger } from "../logger.ts";
 import type { Clock } from "../clock.ts";
 import type { Position } from "../event.ts";
 import { isBefore } from "./decision.ts";
+import { forgetDamaged } from "./damaged_kept.ts";
 import { forgetExpired } from "./expired.ts";
 import { forgetLeft } from "./left.ts";
 import { trimHistory } from "./history.ts";
@@ -209,6 +210,7 @@ export class Retention {
     // Also where another process trimmed the log: it may have ended before its histories.
     if (trimmed.segment !== this.#historyTo) {
       await trimHistory(store, places.keys(), trimmed.segment);
+      await forgetDamaged(store, trimmed.segment);
       this.#historyTo = trimmed.segment;
     }
     if (clock.monotonic() >= this.#forgetAt) {

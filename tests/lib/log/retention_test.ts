@@ -92,7 +92,12 @@ Deno.test("trim() goes by age alone where there is no connector", async () => {
   deepEqual([events, oldest], [1, clock.now() - HOUR / 2 - 1]);
   clock.advance(HOUR);
   await log.retention.trim();
-  deepEqual(await log.stats(), { events: 0, bytes: 0, oldest: null });
+  deepEqual(await log.stats(), {
+    events: 0,
+    bytes: 0,
+    oldest: null,
+    damaged: 0,
+  });
   equal(await log.next(undefined), undefined);
   await log.close();
 });
