@@ -11,6 +11,7 @@ import type { Position } from "../event.ts";
 import type { PlaceError } from "./cursor.ts";
 import {
   jobItemKey,
+  jobItemsFrom,
   jobItemsOf,
   jobKey,
   jobOpenKey,
@@ -142,7 +143,11 @@ export function viewOf(job: Job): JobView {
   };
 }
 
-/** Writes a new job; `items` are the ids of its dead letters by connector. @throws what the store throws. */
+/**
+ * Writes a new job; `items` are the ids of its dead letters by connector. Written twice, as over the network may happen
+ * long after the first, it changes nothing of what went on meanwhile.
+ * @throws what the store throws: then it may have begun.
+ */
 export async function createJob(
   store: Store,
   { parts, ...record }: Job,
@@ -156,7 +161,9 @@ export async function createJob(
     }
   }
   await store.call((kv) => {
-    const operation = kv.atomic().set(jobKey(record.id), toValue(record));
+    const key = jobKey(record.id);
+    const operation = kv.atomic().check({ key, versionstamp: null })
+      .set(key, toValue(record));
     for (const part of parts) {
       const { connector } = part;
       operation.set(jobPartKey(record.id, connector), partValue(part));
@@ -316,16 +323,21 @@ export async function heldByJobs(
   return places;
 }
 
-/** Forgets jobs that ended 30 days ago. @throws what the store throws. */
+/** Forgets jobs that ended 30 days ago, and lists as old whose job was never written. @throws what the store throws. */
 export async function forgetJobs(store: Store, now: number): Promise<void> {
+  const oldest = newJobId(now - JOB_KEPT_MS, "");
+  for (let id = await nextListed(store, ""); id !== undefined && id < oldest;) {
+    if (await readJobRecord(store, id) === undefined) {
+      await forgetItems(store, id);
+    }
+    id = await nextListed(store, `${id}\0`);
+  }
   for await (const job of listJobs(store)) {
     const { endedAt } = viewOf(job);
     if (endedAt === null || now - endedAt < JOB_KEPT_MS) continue;
     const { id, to } = job;
+    await forgetItems(store, id);
     await store.call(async (kv) => {
-      for await (const { key } of kv.list(jobItemsOf(id))) {
-        await kv.atomic().delete(key).commit();
-      }
       const operation = kv.atomic().delete(jobKey(id));
       for (const name of to) {
         operation.delete(jobPartKey(id, name)).delete(jobOpenKey(name, id));
@@ -333,6 +345,27 @@ export async function forgetJobs(store: Store, now: number): Promise<void> {
       return await operation.commit();
     });
   }
+}
+
+async function forgetItems(store: Store, id: string): Promise<void> {
+  await store.call(async (kv) => {
+    for await (const { key } of kv.list(jobItemsOf(id))) {
+      await kv.atomic().delete(key).commit();
+    }
+  });
+}
+
+/** The first job, from an id on, that has a list of letters. */
+async function nextListed(
+  store: Store,
+  from: string,
+): Promise<string | undefined> {
+  return await store.call(async (kv) => {
+    for await (const { key } of kv.list(jobItemsFrom(from), { limit: 1 })) {
+      return String(key[1]);
+    }
+    return undefined;
+  });
 }
 
 export function partValue(part: JobPart): Uint8Array {

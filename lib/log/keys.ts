@@ -433,6 +433,11 @@ export function jobItemsFrom(id: string): Deno.KvListSelector {
   return { prefix: ["jobitem"], start: ["jobitem", id] };
 }
 
+/** The lists of all jobs from an id on. */
+export function jobItemsFrom(id: string): Deno.KvListSelector {
+  return { prefix: ["jobitem"], start: ["jobitem", id] };
+}
+
 /** Range of the first values with this id or a greater one. */
 export function logFrom(id: string): Deno.KvListSelector {
   return { start: ["log", SHARD, id], end: ["log", SHARD, BEHIND_ALL] };

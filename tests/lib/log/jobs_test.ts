@@ -1,0 +1,97 @@
+import { deepEqual, equal } from "node:assert/strict";
+import {
+  changeState,
+  createJob,
+  forgetJobs,
+  heldByJobs,
+  type Job,
+  JOB_KEPT_MS,
+  listJobs,
+  newJobId,
+  readItems,
+  readJob,
+} from "../../../lib/log/jobs.ts";
+import { openRig } from "../../support/log_rig.ts";
+
+const NOWHERE = { segment: "", index: 0 };
+
+/** A replay of two letters that has not begun. */
+function jobOf(now: number, unique = "00000000"): Job {
+  const id = newJobId(now, unique);
+  return {
+    id,
+    kind: "dead-letters",
+    to: ["soc"],
+    from: null,
+    until: null,
+    rate: 0,
+    all: false,
+    mark: false,
+    state: "running",
+    createdAt: now,
+    stoppedAt: null,
+    holdsUntil: null,
+    parts: [{
+      job: id,
+      connector: "soc",
+      total: 2,
+      delivered: 0,
+      filtered: 0,
+      dead: 0,
+      skipped: 0,
+      preskipped: 0,
+      place: NOWHERE,
+      end: NOWHERE,
+      lastError: null,
+      endedAt: null,
+    }],
+  };
+}
+
+const ITEMS = new Map([["soc", ["a", "b"]]]);
+
+Deno.test("createJob() that the network carries out twice changes nothing of what went on meanwhile", async () => {
+  const log = await openRig();
+  const { store } = log;
+  const job = jobOf(1_000);
+  await createJob(store, job, ITEMS);
+  await changeState(store, job.id, "stopped", 2_000);
+  await createJob(store, job, ITEMS);
+  const found = await readJob(store, job.id);
+  deepEqual([found?.state, found?.stoppedAt], ["stopped", 2_000]);
+  deepEqual(await heldByJobs(store, 0), []);
+  await log.close();
+});
+
+Deno.test("forgetJobs() forgets what ended 30 days ago, and lists whose job was never written", async () => {
+  const log = await openRig();
+  const { store } = log;
+  const stopped = jobOf(1_000), open = jobOf(1_001), half = jobOf(1_002);
+  const late = jobOf(JOB_KEPT_MS);
+  for (const job of [stopped, open]) await createJob(store, job, ITEMS);
+  // A kill between the lists and the job.
+  for (const { id } of [half, late]) {
+    const none = new Map([["soc", ["a"]]]);
+    await createJob(store, { ...jobOf(0), id, parts: [] }, none);
+    await store.kv.atomic().delete(["job", id]).commit();
+  }
+  await changeState(store, stopped.id, "stopped", 1_500);
+  const lists = async () => {
+    const found: string[] = [];
+    for (const { id } of [stopped, open, half, late]) {
+      if ((await readItems(store, id, "soc", 0)).length > 0) found.push(id);
+    }
+    return found;
+  };
+  equal((await lists()).length, 4);
+  await forgetJobs(store, 1_499 + JOB_KEPT_MS);
+  const ids = (await Array.fromAsync(listJobs(store))).map(({ id }) => id);
+  deepEqual(ids, [open.id, stopped.id]);
+  deepEqual(await lists(), [stopped.id, open.id, late.id]);
+  await forgetJobs(store, 1_500 + JOB_KEPT_MS);
+  deepEqual(await lists(), [open.id, late.id]);
+  for await (const { key } of store.kv.list({ prefix: ["jobpart"] })) {
+    equal(key[1], open.id);
+  }
+  await log.close();
+});
