@@ -65,6 +65,8 @@ export class Pipeline {
   /** A settle that failed: a bug, it ends the run. */
   #fault: { readonly error: unknown } | undefined;
   #isWatching = false;
+  /** How many this run has started. */
+  #launched = 0;
   /** The last batch was not full: the next one begins no earlier, on the monotonic clock. */
   #gathersUntil = -Infinity;
   #isGathering = false;
@@ -89,20 +91,26 @@ export class Pipeline {
   }
 
   /**
-   * Sends `first`, and what comes behind it, until nothing is left to send and all is settled.
+   * Sends `first`, and what comes behind it, until nothing is left to send, or until so many were sent that it is
+   * enough, and all is settled.
    * @returns the batch that must be dealt with alone; undefined where there is none.
    */
-  async run(first: Batch): Promise<Stalled | undefined> {
+  async run(
+    first: Batch,
+    isEnough: (sent: number) => boolean = () => false,
+  ): Promise<Stalled | undefined> {
     const over = new AbortController();
     const quiet = AbortSignal.any([this.#stop, over.signal]);
     const cut = () => this.#abortFrom(0, this.#ends.reason);
     this.#ends.addEventListener("abort", cut);
     this.#isEnding = this.#isWatching = this.#isGathering = false;
+    this.#launched = 0;
     try {
       this.#launch(first);
       for (;;) {
         if (this.#fault !== undefined) throw this.#fault.error;
         this.#settle();
+        if (isEnough(this.#launched)) this.#isEnding = true;
         if (this.#settling === undefined) {
           const [oldest] = this.#flights;
           if (oldest === undefined) return undefined;
@@ -189,6 +197,7 @@ export class Pipeline {
   }
 
   #launch(batch: Batch): void {
+    this.#launched++;
     const sender = this.#free.pop() ?? new Sender(this.#context, this.#ends);
     const flight: Flight = {
       batch,

@@ -1,5 +1,6 @@
 /**
- * A connector's replays, in its own loop: one batch at a time, through its sink, when no live event waits to be sent.
+ * A connector's replays, in its own loop: one batch at a time, through its sink, when no live event waits to be sent,
+ * or when very many went before (`Session`), so that a job comes to its end under any load.
  *
  * Invariants: what a batch decided is durable before the next is sent, so a kill repeats at most one; a batch whose
  * commit is refused (the lease is lost) is forgotten. Weather and setup faults make a job wait, for ever; a pause takes
@@ -123,6 +124,17 @@ export class ReplayTurns {
     return at === Infinity ? undefined : Math.max(0, at - now);
   }
 
+  /** Could a batch be sent now? Not to be asked while one is. */
+  async isDue(): Promise<boolean> {
+    if (this.#context.clock.monotonic() < this.#ready) return false;
+    try {
+      return await this.#hasWork();
+    } catch {
+      // Its turn tells.
+      return this.#isStale = true;
+    }
+  }
+
   /** Sends one batch, if it is time for one. @returns whether anything was done. */
   async turn(): Promise<boolean> {
     const { clock, logger, name } = this.#context;
@@ -130,7 +142,6 @@ export class ReplayTurns {
     if (now < this.#ready) return false;
     try {
       await this.#lookForGivenUp();
-      if (now >= this.#nextLook) this.#isStale = true;
       if (!await this.#hasWork()) return false;
       const work = this.#work;
       if (work !== undefined) await this.#advance(work);
@@ -166,7 +177,7 @@ export class ReplayTurns {
       this.#work = undefined;
       this.#isStale = true;
     }
-    if (!this.#isStale) return false;
+    if (!this.#isStale && clock.monotonic() < this.#nextLook) return false;
     this.#isStale = false;
     this.#nextLook = store.isExclusive ? Infinity : clock.monotonic() + LOOK_MS;
     for (const id of await openJobs(store, name)) {

@@ -50,6 +50,8 @@ export interface SessionSignals {
 /** A minute at most. */
 const EXPIRY_LOOK_MS = 60_000;
 const EXPIRY_LOOK_SHARE = 10;
+/** After so many batches of live events without a pause a replay gets one, lest it never came to its end. */
+const LIVE_BATCHES = 20;
 /** How many probes of the same events come before the test event decides. */
 const SAME_PROBES = 3;
 
@@ -76,6 +78,8 @@ export class Session {
   #suspected = false;
   /** Probes of the suspected batch since newer events joined it. */
   #sameProbes = 0;
+  /** Batches of live events since a replay could send. */
+  #live = 0;
   #change: Promise<void> | undefined;
   #wake: (() => void) | undefined;
 
@@ -162,9 +166,14 @@ export class Session {
   async #turn(): Promise<void> {
     const { clock } = this.#context;
     const isNew = this.#batch === undefined || this.#batch.count === 0;
+    if (isNew && this.#live >= LIVE_BATCHES && this.#isWell) {
+      this.#live = 0;
+      if (await this.#replay?.turn()) return;
+    }
     const batch = await this.#refill();
     if (batch === undefined) {
       // No live event waits to be sent.
+      this.#live = 0;
       if (await this.#replay?.turn()) return;
       return await this.#idle(this.#replay?.wait);
     }
@@ -177,12 +186,17 @@ export class Session {
     if (wait > 0) {
       return await this.#sleep(Math.min(wait, this.#expiryLook()));
     }
-    const { state } = this.#settlement.place;
-    if (this.#pipeline && isNew && state !== "retrying" && state !== "held") {
+    this.#live++;
+    if (this.#pipeline && isNew && this.#isWell) {
       return await this.#runAhead(this.#pipeline, batch);
     }
     if (this.#probing) await this.#renew(batch);
     await this.#judge(batch, await this.#sender.make(batch));
+  }
+
+  get #isWell(): boolean {
+    const { state } = this.#settlement.place;
+    return state !== "retrying" && state !== "held";
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -203,7 +217,22 @@ export class Session {
   /** Sends this batch and what comes behind it; the one that was not taken whole is the batch in hand then. */
   async #runAhead(pipeline: Pipeline, first: Batch): Promise<void> {
     this.#batch = undefined;
-    const stalled = await pipeline.run(first);
+    const replay = this.#replay;
+    const many = LIVE_BATCHES * (this.#context.sink.inFlight ?? 1);
+    let asking: Promise<void> | undefined, askAt = many, isEnough = false;
+    const stalled = await pipeline.run(first, (sent) => {
+      if (sent >= askAt && replay !== undefined && asking === undefined) {
+        // Those in flight come to their end only where there is a job.
+        asking = replay.isDue().then((isDue) => {
+          isEnough = isDue;
+          asking = undefined;
+        });
+        askAt = sent + many;
+      }
+      return isEnough;
+    });
+    await asking;
+    if (isEnough) this.#live = LIVE_BATCHES;
     if (stalled === undefined) return;
     this.#batch = stalled.batch;
     await this.#judge(stalled.batch, stalled.interruption);

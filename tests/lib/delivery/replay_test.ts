@@ -379,3 +379,39 @@ Deno.test("replay: a destination that several batches are in flight for gets a j
   equal(await rig.counts(id), "9 0 0 0 0 finished");
   equal(await rig.figures(), "10 10 0 0 0 0");
 });
+
+for (const inFlight of [1, 4]) {
+  Deno.test(`replay: a job ends also when live events never do, ${inFlight} in flight`, async () => {
+    await using rig = await ReplayRig.open({
+      inFlight,
+      limits: { events: 10 },
+    });
+    const texts = numbered(30);
+    for (const text of texts) rig.bad.add(text);
+    await rig.append("ok", ...texts);
+    rig.bad.clear();
+    const sink = rig.sink();
+    const from = sink.history.length;
+    let live = 0;
+    // Two for each that is taken, so that one always waits.
+    sink.auto = async (events) => {
+      if (events.startsWith("live") && live < 1_000) {
+        await rig.put(`live${live++}`);
+      }
+      return { kind: "delivered" };
+    };
+    for (let n = 0; n < 2 * inFlight; n++) await rig.put(`live${live++}`);
+    const { id } = await rig.replayDead();
+    await rig.rest();
+    equal(await rig.counts(id), "30 0 0 0 0 finished");
+    const all = sink.history.slice(from);
+    const jobs = all.flatMap((events, n) => events.startsWith("n") ? [n] : []);
+    equal(jobs.length, 3);
+    const [first = 0, second = 0, third = 0] = jobs;
+    const last = all.findLastIndex((events) => events.startsWith("live"));
+    ok(third < last, `${jobs} of ${all.length}`);
+    for (const gap of [second - first, third - second]) {
+      ok(gap > 20 && gap <= 21 * inFlight + inFlight, `${gap} apart`);
+    }
+  });
+}
