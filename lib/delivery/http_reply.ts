@@ -1,6 +1,8 @@
 /**
  * Parser of one HTTP/1.1 reply (RFC 9112), fed with what the socket gives, cut anywhere. Bounded: heads, trailers and
  * chunk extensions together by `MAX_HEAD_BYTES`, the body by the caller. What is no HTTP is said at the first wrong byte.
+ *
+ * Over 300 lines because each state of the parser changes what all others start from.
  */
 
 import type { HttpReply } from "./http_exchange.ts";
