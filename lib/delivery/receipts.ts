@@ -301,6 +301,8 @@ async function goneReceipt(
     for await (const range of listExpired(log.store, name)) {
       const first = positionOf(range.first), last = positionOf(range.last);
       if (first === undefined || last === undefined) continue;
+      // What it ends before is another event.
+      if (range.isBetween === true && segment === last.segment) continue;
       const isInside = (segment > first.segment ||
         segment === first.segment && index >= first.index) &&
         (segment < last.segment ||

@@ -5,7 +5,7 @@
 
 import { EventView } from "../event.ts";
 import type { Decided, ExpiryReason, RunRange } from "./decision.ts";
-import type { DamagedSegment } from "./damaged.ts";
+import type { DamagedSegment, MissingEvents } from "./damaged.ts";
 import type { HistoryWrite } from "./journal.ts";
 import { expiredBefore, expiredKey } from "./keys.ts";
 import { fromValue, numberIn, textIn, toValue } from "./kv.ts";
@@ -23,7 +23,10 @@ const PAGE = 100;
 
 /** Events of one connector that expired together. Times are milliseconds since the Unix epoch. */
 export interface ExpiredRange {
-  /** Ids of the first and the last event. */
+  /**
+   * Ids of the first and the last event. Where `isBetween` those are not known: the id behind the event before them, and
+   * the event after them.
+   */
   readonly first: string;
   readonly last: string;
   readonly events: number;
@@ -34,6 +37,8 @@ export interface ExpiredRange {
   readonly to: number | null;
   readonly at: number;
   readonly reason: ExpiryReason;
+  /** Their segments are missing whole. */
+  readonly isBetween?: true;
 }
 
 /** The records of what a settle lets expire. */
@@ -41,6 +46,7 @@ export function expiredWrites(
   connector: string,
   decided: Decided,
   damaged: readonly DamagedSegment[],
+  missing: readonly MissingEvents[] = [],
 ): HistoryWrite[] {
   const aged = decided.ranges.filter(({ decision }) =>
     decision.kind === "expired"
@@ -51,8 +57,10 @@ export function expiredWrites(
     const { count: events, range } = skipped;
     ranges.push({ ...range, events, from: null, to: null, at, reason: "age" });
   }
-  const broken = damaged.map((segment) => damagedRange(segment, at));
-  return [...ranges, ...few(broken)].map(({ at, ...range }) => [
+  const broken = damaged.filter(({ count }) => count > 0)
+    .map((segment) => damagedRange(segment, at));
+  const gaps = missing.map((gap) => missingRange(gap, at));
+  return [...ranges, ...few(broken), ...few(gaps)].map(({ at, ...range }) => [
     expiredKey(connector, at, range.first),
     toValue(range),
   ]);
@@ -71,6 +79,23 @@ function damagedRange(
     to: receivedAt,
     at,
     reason: "damaged",
+  };
+}
+
+function missingRange(
+  { from, until, count, storedBytes }: MissingEvents,
+  at: number,
+): ExpiredRange {
+  return {
+    first: `${from.segment}-${from.index}`,
+    last: `${until.segment}-${until.index}`,
+    events: count,
+    bytes: storedBytes,
+    from: null,
+    to: null,
+    at,
+    reason: "damaged",
+    isBetween: true,
   };
 }
 
@@ -187,5 +212,6 @@ function rangeOf(key: Deno.KvKey, value: unknown): ExpiredRange {
     at: Number(key[2]),
     // Written by this program from the closed list.
     reason: textIn(record, "reason") === "damaged" ? "damaged" : "age",
+    ...record["isBetween"] === true && { isBetween: true },
   };
 }

@@ -7,7 +7,7 @@
 
 import type { DeadLetter, Holding, Place } from "./cursor.ts";
 import { EventRun } from "../event.ts";
-import { damagedBetween } from "./damaged.ts";
+import { damagedBetween, missingBetween } from "./damaged.ts";
 import type { Decided } from "./decision.ts";
 import { EpochLost, writeDeadLetters } from "./dead_letters.ts";
 import { expiredWrites } from "./expired.ts";
@@ -152,7 +152,8 @@ export class HeldLease implements Holding {
     const damaged = decided.skipped !== undefined
       ? []
       : damagedBetween(damagedSegments, this.#place, place, decided.run);
-    const expired = expiredWrites(this.connector, decided, damaged);
+    const missing = missingBetween(this.#place, decided.run, damagedSegments);
+    const expired = expiredWrites(this.connector, decided, damaged, missing);
     this.#journal.add(decided, place, damaged);
     const isFiled = dead.length === 0 && expired.length === 0 &&
       !this.#journal.isAhead &&

@@ -379,6 +379,66 @@ Deno.test("receiptOf() of events in a damaged segment: expired where they were n
   });
 });
 
+Deno.test("receiptOf() of events in a segment that is missing whole: expired, with a range between its neighbours", async () => {
+  await inFolder(async (location) => {
+    const open = () => openRig({ location, connectors: () => ["a"] });
+    const log = await open();
+    await appendEvents(log, 3);
+    const segments = [];
+    for (let at = { segment: "", index: 0 };;) {
+      const segment = await log.next(at);
+      if (segment === undefined) break;
+      segments.push(segment);
+      at = { segment: segment.id, index: segment.count };
+    }
+    const [first, gone, last] = segments;
+    ok(first && gone && last);
+    await log.store.kv.atomic().delete(logKey(gone.id)).commit();
+    await log.close();
+    const again = await open();
+    const holding = await takeLease(again, "a", {
+      signal: always,
+      from: "oldest",
+    });
+    await settleNext(again, holding, 2);
+    equal(holding.place.books.expired, 1);
+    const ranges = await Array.fromAsync(listExpired(again.store, "a"));
+    deepEqual(
+      ranges.map((
+        { first, last, events, bytes, from, to, reason, isBetween },
+      ) => [first, last, events, bytes, from, to, reason, isBetween]),
+      [[
+        `${first.id}-1`,
+        `${last.id}-0`,
+        1,
+        gone.storedBytes,
+        null,
+        null,
+        "damaged",
+        true,
+      ]],
+    );
+    const states = async (id: string) =>
+      (await receiptOf(again, new History(again), connectorsOf("a"), id))
+        ?.connectors.map(({ state }) => state);
+    deepEqual(await states(`${gone.id}-0`), ["expired"]);
+    deepEqual(await states(`${last.id}-0`), ["delivered"]);
+    // Gone from the log, its neighbour did not expire.
+    await again.store.kv.atomic().delete(logKey(last.id)).commit();
+    await holding.release();
+    await again.close();
+    const third = await open();
+    const receipt = await receiptOf(
+      third,
+      new History(third),
+      connectorsOf("a"),
+      `${last.id}-0`,
+    );
+    equal(receipt, undefined);
+    await third.close();
+  });
+});
+
 Deno.test("receiptOf() counts what is ahead over all lanes of a shared store", async () => {
   await inFolder(async (location) => {
     const open = (instance: string) =>
