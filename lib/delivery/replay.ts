@@ -221,8 +221,12 @@ export class ReplayTurns {
       const from = Math.max(this.#notBefore, clock.monotonic());
       this.#notBefore = from + sent * 1_000 / rate;
     }
-    if (interruption !== undefined) await this.#interrupt(work, interruption);
-    else if (sent > 0) work.failures = 0;
+    if (interruption !== undefined) {
+      return await this.#interrupt(work, interruption);
+    }
+    if (sent > 0) work.failures = 0;
+    // Not to be shown as running until it is time for a next batch.
+    if (leftOf(work.part) === 0) await this.#end(work);
   }
 
   #collect(work: Work): Promise<ReplayBatch> {
