@@ -12,7 +12,7 @@ import { eventsAhead, type LanePlace } from "../log/ahead.ts";
 import type { Place } from "../log/cursor.ts";
 import { readDeadEnd } from "../log/dead_ends.ts";
 import { positionOf } from "../log/dead_letters.ts";
-import { type ExpiryReason, NO_ANSWER } from "../log/decision.ts";
+import { type ExpiryReason, isBefore, NO_ANSWER } from "../log/decision.ts";
 import { listExpired } from "../log/expired.ts";
 import { type History, type Outcome, replayedOf } from "../log/history.ts";
 import { deadKey, logKey } from "../log/keys.ts";
@@ -276,11 +276,14 @@ async function waiting(
   const ahead = await eventsAhead(log, place, origin);
   const isFaulty = isEnabled &&
     (place.state === "retrying" || place.state === "held");
-  const tried = place.attempted ?? batchEvents;
+  const { tried } = place;
+  const isTried = tried === undefined
+    ? ahead < (place.attempted ?? batchEvents)
+    : isBefore(origin.at, tried);
   return {
     state: "waiting",
     ahead,
-    attempts: ahead < tried ? place.attempt : 0,
+    attempts: isTried ? place.attempt : 0,
     next_attempt_at: isFaulty && place.nextAttemptAt !== null
       ? rfc3339(place.nextAttemptAt)
       : null,

@@ -343,17 +343,18 @@ export class Session {
     if (answer.kind === "held") return await this.#hold(batch, answer);
     if (await this.#isGivenUp(batch, answer)) return;
     const { isProgress } = batch;
+    const tried = behind(batch.run, this.#settlement.place);
     const settled = batch.settle(), { wanted } = batch;
-    this.#waitFor(
-      await this.#settlement.retrying(settled, answer, { isProgress, wanted }),
-    );
+    const left = { isProgress, wanted, tried };
+    this.#waitFor(await this.#settlement.retrying(settled, answer, left));
   }
 
   async #hold(batch: Batch, fault: Held, words?: string): Promise<void> {
     if (await this.#isGivenUp(batch, fault, words)) return;
+    const tried = behind(batch.run, this.#settlement.place);
     const settled = batch.settle(), { wanted } = batch;
     this.#waitFor(
-      await this.#settlement.held(settled, fault, { wanted }, words),
+      await this.#settlement.held(settled, fault, { wanted, tried }, words),
     );
     this.#probing = true;
   }

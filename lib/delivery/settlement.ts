@@ -8,7 +8,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Outcome } from "../connector.ts";
-import { EventView } from "../event.ts";
+import { EventView, type Position } from "../event.ts";
 import {
   advance,
   type DeadLetter,
@@ -59,6 +59,7 @@ type StatePatch = Partial<
     | "state"
     | "attempt"
     | "attempted"
+    | "tried"
     | "lastSuccess"
     | "lastError"
     | "nextAttemptAt"
@@ -70,6 +71,8 @@ interface Left {
   readonly isProgress: boolean;
   /** Events not settled, filtered ones aside. */
   readonly wanted: number;
+  /** Behind the last of them. */
+  readonly tried: Position;
 }
 
 /** Moves one connector's place. Each method resolves when what it wrote is durable. */
@@ -99,6 +102,7 @@ export class Settlement {
     await this.write(settled, {
       state: "connected",
       attempt: 0,
+      tried: undefined,
       nextAttemptAt: null,
       ...settled.delivered > 0 && { lastSuccess: clock.now() },
     });
@@ -115,7 +119,7 @@ export class Settlement {
   async retrying(
     settled: Settled,
     { reason, message, after }: Weather,
-    { isProgress, wanted }: Left,
+    { isProgress, wanted, tried }: Left,
   ): Promise<number> {
     const { settings: { retry, strict }, random } = this.#context;
     const { state, attempt: before } = this.place;
@@ -131,6 +135,7 @@ export class Settlement {
       lastError,
       wait,
       wanted,
+      tried,
     });
     if (isNews) {
       this.#say("warn", "delivery.retry", "Cannot deliver; trying again.", {
@@ -149,7 +154,7 @@ export class Settlement {
   async held(
     settled: Settled,
     { reason, message, help }: Held,
-    { wanted }: Pick<Left, "wanted">,
+    { wanted, tried }: Omit<Left, "isProgress">,
     words = message,
   ): Promise<number> {
     const { retry, probe, strict } = this.#context.settings;
@@ -161,7 +166,13 @@ export class Settlement {
       : strictDelay(retry, attempt);
     const lastError = this.#error(reason, message, help);
     const isNews = this.#isNews("held", reason);
-    await this.#fault(settled, "held", { attempt, lastError, wait, wanted });
+    await this.#fault(settled, "held", {
+      attempt,
+      lastError,
+      wait,
+      wanted,
+      tried,
+    });
     if (isNews) {
       this.#say(
         "error",
@@ -253,9 +264,8 @@ export class Settlement {
   async #fault(
     settled: Settled,
     state: "retrying" | "held",
-    { attempt, lastError, wait, wanted }: {
+    { attempt, lastError, wait, wanted, tried }: Omit<Left, "isProgress"> & {
       readonly attempt: number;
-      readonly wanted: number;
       readonly lastError: PlaceError;
       readonly wait: number;
     },
@@ -265,6 +275,7 @@ export class Settlement {
       state,
       attempt,
       ...strict !== undefined && { attempted: wanted },
+      tried,
       lastError,
       nextAttemptAt: clock.now() + wait,
       ...settled.delivered > 0 && { lastSuccess: clock.now() },

@@ -54,6 +54,8 @@ export interface Place extends Position {
   readonly attempt: number;
   /** Where attempts are numbered (strict): how many events they carried, filtered ones aside. Absent: no matter. */
   readonly attempted?: number;
+  /** Behind the last event of that batch. Absent: none failed, or it is not known. */
+  readonly tried?: Position | undefined;
   /** Milliseconds since the Unix epoch, or null. */
   readonly lastSuccess: number | null;
   readonly lastError: PlaceError | null;

@@ -94,6 +94,12 @@ export function placeOf(value: unknown): Place | undefined {
     ...numberIn(record, "attempted") > 0 && {
       attempted: numberIn(record, "attempted"),
     },
+    ...isRecord(record["tried"]) && {
+      tried: {
+        segment: textIn(record["tried"], "segment"),
+        index: numberIn(record["tried"], "index"),
+      },
+    },
     lastSuccess: timeOf(record["lastSuccess"]),
     lastError: errorOf(record["lastError"]),
     nextAttemptAt: timeOf(record["nextAttemptAt"]),

@@ -184,6 +184,28 @@ Deno.test("receiptOf() over a loop: attempts, refusals, replays, what became of 
   await log.close();
 });
 
+Deno.test("receiptOf() shows attempts of the events that were attempted, not of those that came later", async () => {
+  const clock = new ManualClock();
+  const log = await openRig({ clock, connectors: () => ["a"] });
+  const sink = new ScriptedSink({ events: 100, bytes: 1000 });
+  const fleet = fleetOf(log, clock, sink);
+  await (await takeLease(log, "a", { signal: always })).release();
+  const [one, two] = await append(log, clock, "1", "2");
+  ok(one && two);
+  fleet.start();
+  await sink.next(BUSY);
+  const [three] = await append(log, clock, "3");
+  ok(three);
+  const attemptsOf = async (id: string) =>
+    ((await told(log, "a", id)) as { attempts?: number }).attempts;
+  await until(() => log.settled.get("a")?.attempt === 1);
+  deepEqual([await attemptsOf(one), await attemptsOf(three)], [1, 0]);
+  await fleet.stop();
+  // As the next process reads it.
+  deepEqual([await attemptsOf(two), await attemptsOf(three)], [1, 0]);
+  await log.close();
+});
+
 Deno.test("receiptOf() of what expired, for 30 days after it left the log; what is at risk is said once", async () => {
   const clock = new ManualClock();
   const lines: Record<string, unknown>[] = [];
