@@ -151,6 +151,7 @@ export class Session {
   /** Runs until stopped or until the lease is lost; then what is decided is settled, and the rest left in place. */
   async run(): Promise<void> {
     try {
+      await this.#settlement.began();
       while (!this.#stop.aborted && !this.#settlement.isLost) {
         await this.#turn();
       }

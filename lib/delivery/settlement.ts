@@ -8,7 +8,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Outcome } from "../connector.ts";
-import { EventView, type Position } from "../event.ts";
+import { EventRun, EventView, type Position } from "../event.ts";
 import {
   advance,
   type DeadLetter,
@@ -23,7 +23,7 @@ import {
   retryDelay,
   strictDelay,
 } from "./backoff.ts";
-import type { DeadEvent, Settled } from "./batch.ts";
+import { Batch, type DeadEvent, type Settled } from "./batch.ts";
 import { type DeadLetterFile, deadLetterLine } from "./dead_letter_file.ts";
 
 /** Milliseconds throughout. */
@@ -93,6 +93,14 @@ export class Settlement {
 
   get place(): Place {
     return this.#holding.place;
+  }
+
+  /** A loop begins. It tries at once, whatever the one before it had planned. */
+  async began(): Promise<void> {
+    if (this.place.nextAttemptAt === null) return;
+    await this.write(new Batch(new EventRun()).settle(), {
+      nextAttemptAt: null,
+    });
   }
 
   /** The SIEM answered for these events. */

@@ -42,7 +42,8 @@ export function connectorSwitcher(parts: {
     over.abort(new Error("over"));
   };
   return async (name, action) => {
-    if (await report(name) === undefined) return "unknown";
+    const before = await report(name);
+    if (before === undefined) return "unknown";
     switch (action.kind) {
       case "disable":
         await hands.disable(name);
@@ -50,6 +51,13 @@ export function connectorSwitcher(parts: {
       case "enable":
         await hands.enable(name, action.from);
         await patiently((signal) => hands.isSettled(name, signal));
+        if (before.state === "disabled") {
+          const after = await report(name);
+          // Tried at once, by whichever process: its loop may not have begun yet.
+          return after === undefined
+            ? "unknown"
+            : { ...after, next_attempt_at: null };
+        }
         break;
       case "probe":
         if (!await hands.probe(name)) return "disabled";

@@ -141,6 +141,31 @@ Deno.test("probe tries at once: in retrying, in held, and not while it is off", 
   });
 });
 
+Deno.test("enable tries at once, and says so: what was planned before it was switched off holds no longer", async () => {
+  await inRig(async (rig) => {
+    const sink = sinkOf(rig);
+    await appendTo(rig, ["1"]);
+    await sink.next(BUSY);
+    await rig.fleet.wake();
+    const planned = await rig.report("soc");
+    assert.ok(planned?.next_attempt_at);
+    await rig.switch("soc", { kind: "disable" });
+    const on = await rig.switch("soc", { kind: "enable", from: "here" });
+    assert.deepEqual([on.state, on.next_attempt_at], ["retrying", null]);
+    const asked = await sink.attempt();
+    assert.equal((await rig.report("soc"))?.next_attempt_at, null);
+    asked.answer(BUSY);
+    await rig.fleet.wake();
+    const again = await rig.switch("soc", { kind: "enable", from: "here" });
+    assert.ok(again.next_attempt_at, "it was on: nothing changed");
+    assert.deepEqual(again, await rig.report("soc"));
+    await rig.switch("soc", { kind: "disable" });
+    await rig.switch("soc", { kind: "enable", from: "here" });
+    await sink.next(DELIVERED);
+    await rig.fleet.wake();
+  });
+});
+
 Deno.test("the switch survives a restart; the configuration's value counts at the first start only", async () => {
   const folder = await Deno.makeTempDir();
   const location = `${folder}/hecate.kv`;
