@@ -2,8 +2,9 @@
  * The index of dead letters: `["deadat", connector, time of death, event id]`, read by pages, newest or oldest first,
  * over one connector or all of them merged.
  *
- * Invariants: letters that no place counts yet are left out (`dead_letters.ts`); at equal times connectors stand in the
- * order of their names going forward, and the other way round going back. Memory: one page a connector.
+ * Invariants: letters that no place counts yet are left out (`dead_letters.ts`); of one moment a connector's stand in the
+ * order of the log; at equal times connectors stand in the order of their names going forward, and the other way round
+ * going back. Memory: one page a connector.
  */
 
 import { readDeadBooks } from "./dead_books.ts";
@@ -13,6 +14,8 @@ import {
   cursorKey,
   deadAtBetween,
   type DeadAtBound,
+  idInOrder,
+  idOfDeadAt,
   timeOfDeadAt,
 } from "./keys.ts";
 import { fromValue, numberIn, textIn } from "./kv.ts";
@@ -91,7 +94,7 @@ function isBefore(
   const [a, b] = order === "newest" ? [other, one] : [one, other];
   if (a.at !== b.at) return a.at < b.at;
   if (a.connector !== b.connector) return a.connector < b.connector;
-  return a.id < b.id;
+  return idInOrder(a.id) < idInOrder(b.id);
 }
 
 /** One connector's index, a page at a time. */
@@ -219,7 +222,7 @@ export function entryOf(
 ): DeadEntry {
   const record = fromValue(value) ?? {};
   return {
-    id: String(key[3]),
+    id: idOfDeadAt(key),
     connector,
     at: timeOfDeadAt(key),
     reason: textIn(record, "reason"),

@@ -30,7 +30,8 @@
  *                                        until: 30 days (`forgetExpired`), or with the connector
  *     ["dead", connector, id]            dead letter, by event id
  *     ["deadpart", connector, id, n]     its bytes, values of at most 65,536
- *     ["deadat", connector, ms, id]      index of dead letters by death (20 digits): what lists show
+ *     ["deadat", connector, ms, id]      index of dead letters by death (20 digits), then in the log's order (the
+ *                                        number in the id with 10 digits): what lists show
  *                                        until: delivered, filtered or discarded, or 30 days (`DeadLetters.sweep`, and
  *                                        `forget` for imports); uncounted ones, and bytes without a record, at the next
  *                                        lease (`dropUncounted`)
@@ -42,6 +43,8 @@
  *                                        until: 30 days after it ended, or was to begin (`forgetJobs`)
  *     ["jobopen", connector, id]         that part is not ended
  *                                        until: it is, or the job is stopped or forgotten (`jobs.ts`)
+ *     ["jobsum"]                         what forgotten jobs counted, by connector
+ *                                        one
  *     ["idem", hash]                     answer to a request with an Idempotency-Key
  *                                        until: 24 hours (`forgetAnswers`)
  *     ["ackids", token, channel]         where the ack ids end that are reserved, and the channel's last use
@@ -175,12 +178,28 @@ function timePart(ms: number): string {
   return String(ms).padStart(TIME_DIGITS, "0");
 }
 
+/** Digits of an event's number in its segment, in a key. */
+const NUMBER_DIGITS = 10;
+
+/** An event id whose text sorts as the log does: by segment, then by number. Any other id is as it is. */
+export function idInOrder(id: string): string {
+  const found = /^([0-9a-f]{20})-(0|[1-9]\d{0,9})$/.exec(id);
+  return found === null
+    ? id
+    : `${found[1]}-${(found[2] ?? "").padStart(NUMBER_DIGITS, "0")}`;
+}
+
 export function deadAtKey(
   connector: string,
   ms: number,
   id: string,
 ): Deno.KvKey {
-  return ["deadat", connector, timePart(ms), id];
+  return ["deadat", connector, timePart(ms), idInOrder(id)];
+}
+
+/** The event id in a key of the index. */
+export function idOfDeadAt(key: Deno.KvKey): string {
+  return String(key[3]).replace(/^([0-9a-f]{20})-0+(?=\d+$)/, "$1-");
 }
 
 /** The time of death in a key of the index. */
@@ -201,10 +220,11 @@ export function deadAtBetween(
   from: DeadAtBound | undefined,
   to: DeadAtBound | undefined,
 ): Deno.KvListSelector {
-  const bound = ({ ms, id, isBehind = false }: DeadAtBound): Deno.KvKey =>
-    id === undefined
-      ? ["deadat", connector, timePart(ms)]
-      : ["deadat", connector, timePart(ms), isBehind ? `${id}\0` : id];
+  const bound = ({ ms, id, isBehind = false }: DeadAtBound): Deno.KvKey => {
+    const moment = ["deadat", connector, timePart(ms)];
+    if (id === undefined) return moment;
+    return [...moment, isBehind ? `${idInOrder(id)}\0` : idInOrder(id)];
+  };
   return {
     start: from === undefined ? ["deadat", connector] : bound(from),
     end: to === undefined ? ["deadat", `${connector}\0`] : bound(to),
@@ -405,6 +425,16 @@ export function jobPartsOf(id: string): Deno.KvListSelector {
   return { prefix: ["jobpart", id] };
 }
 
+/** The parts of all jobs. */
+export function jobPartsAll(): Deno.KvListSelector {
+  return { prefix: ["jobpart"] };
+}
+
+/** What forgotten jobs counted. */
+export function jobSumKey(): Deno.KvKey {
+  return ["jobsum"];
+}
+
 export function jobOpenKey(connector: string, id: string): Deno.KvKey {
   return ["jobopen", connector, id];
 }
@@ -426,11 +456,6 @@ export function jobItemKey(
 
 export function jobItemsOf(id: string): Deno.KvListSelector {
   return { prefix: ["jobitem", id] };
-}
-
-/** The lists of all jobs from an id on. */
-export function jobItemsFrom(id: string): Deno.KvListSelector {
-  return { prefix: ["jobitem"], start: ["jobitem", id] };
 }
 
 /** The lists of all jobs from an id on. */

@@ -53,6 +53,29 @@ Deno.test("DeadLetters.page() lists all connectors newest first, page by page, e
   deepEqual(some, died.filter((name) => name.endsWith("@b")));
 });
 
+Deno.test("DeadLetters lists letters of the same moment in the order of the log, page by page", async () => {
+  await using rig = await DeadRig.open(["a"]);
+  const ids = await rig.append(Array.from({ length: 12 }, (_, n) => `${n}`));
+  await rig.settle("a", { at: ids.map((_, n) => n) });
+  equal(ids.length, 12);
+  const oldest: string[] = [];
+  for await (const { id } of rig.dead.matching({})) oldest.push(id);
+  deepEqual(oldest, ids);
+  const newest: string[] = [];
+  let after: DeadMark | undefined;
+  do {
+    const page = await rig.dead.page({}, 5, after);
+    newest.push(...page.items.map(({ id }) => id));
+    after = page.next;
+  } while (after !== undefined);
+  deepEqual(newest, ids.toReversed());
+  const names = ids.map((id) => ({ connector: "a", id }));
+  deepEqual(await rig.dead.discard({ names }, 12, rig.clock.now()), {
+    discarded: 12,
+  });
+  deepEqual((await rig.dead.page({}, 5)).items, []);
+});
+
 Deno.test("DeadLetters filters by reason, time and text", async () => {
   await using rig = await DeadRig.open(["a"]);
   const start = rig.clock.now();
