@@ -330,10 +330,8 @@ async function serve(parts: {
     status,
     metrics: async () => {
       const { metricsText } = await import("./lib/delivery/metrics.ts");
-      return metricsText(await status(), {
-        deno: Deno.version.deno,
-        now: systemClock.now(),
-      });
+      const build = { deno: Deno.version.deno, now: systemClock.now() };
+      return metricsText(await status(), build, await replays.totals());
     },
     connectors,
     deadLetters,

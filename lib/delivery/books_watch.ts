@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import { booksOf, type ConnectorBooks } from "../log/books.ts";
 import type { DeadLetters } from "../log/dead_kept.ts";
 import { forgetAnswers } from "../log/idempotency.ts";
-import { forgetJobs } from "../log/jobs.ts";
+import { forgetJobs } from "../log/job_totals.ts";
 import type { EventLog } from "../log/log.ts";
 import { newPlace, readBooks } from "../log/places.ts";
 import type { Logger } from "../logger.ts";

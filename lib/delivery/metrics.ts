@@ -3,6 +3,7 @@
  * answers alike and counters only grow. Labels come from closed sets: connectors, states, the words of the books.
  */
 
+import type { ReplayTotals } from "../log/job_totals.ts";
 import type { ConnectorReport, StatusReport } from "./status.ts";
 
 /** A metric of the table: console-and-cli §5. */
@@ -35,6 +36,9 @@ const STATES = [
   "disabled",
 ] as const;
 
+const REPLAY_STATES = ["running", "paused", "finished", "stopped"] as const;
+const OUTCOMES = ["delivered", "filtered", "dead", "skipped"] as const;
+
 /** What this process is. */
 export interface Build {
   /** Of Deno. */
@@ -43,9 +47,44 @@ export interface Build {
   readonly now: number;
 }
 
-/** The whole page. */
-export function metricsText(report: StatusReport, build: Build): string {
-  return metricsOf(report, build).map(written).join("");
+/** The whole page. `replays`: absent where there are none. */
+export function metricsText(
+  report: StatusReport,
+  build: Build,
+  replays?: ReplayTotals,
+): string {
+  return [
+    ...metricsOf(report, build),
+    ...replays === undefined ? [] : replayMetrics(report, replays),
+  ].map(written).join("");
+}
+
+function replayMetrics(
+  { connectors }: StatusReport,
+  { states, events }: ReplayTotals,
+): Metric[] {
+  return [
+    {
+      name: "hecate_replays",
+      type: "gauge",
+      help: "Replays by state; ended ones for 30 days.",
+      samples: REPLAY_STATES.map((state) => ({
+        labels: { state },
+        value: states[state],
+      })),
+    },
+    {
+      name: "hecate_replay_events_total",
+      type: "counter",
+      help: "Events that replays decided.",
+      samples: connectors.flatMap(({ name }) =>
+        OUTCOMES.map((outcome) => ({
+          labels: { connector: name, outcome },
+          value: events.get(name)?.[outcome] ?? 0,
+        }))
+      ),
+    },
+  ];
 }
 
 function metricsOf(report: StatusReport, { deno, now }: Build): Metric[] {

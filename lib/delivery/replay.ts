@@ -14,14 +14,8 @@ import {
   commitPart,
   type JobDecision,
 } from "../log/job_progress.ts";
-import {
-  type JobPart,
-  type JobRecord,
-  leftOf,
-  openJobs,
-  readJobRecord,
-  readPart,
-} from "../log/jobs.ts";
+import { type JobPart, type JobRecord, leftOf } from "../log/job.ts";
+import { openJobs, readJobRecord, readPart } from "../log/jobs.ts";
 import { messageOf } from "../log/kv.ts";
 import type { Replays } from "../log/replays.ts";
 import { Bases } from "../log/standing.ts";

@@ -6,13 +6,8 @@ import { readDeadLetter } from "../log/dead_record.ts";
 import { newLetter } from "../log/dead_letters.ts";
 import type { JobDecision } from "../log/job_progress.ts";
 import { within } from "../log/job_range.ts";
-import {
-  ITEMS,
-  type JobPart,
-  type JobRecord,
-  leftOf,
-  readItems,
-} from "../log/jobs.ts";
+import { type JobPart, type JobRecord, leftOf } from "../log/job.ts";
+import { ITEMS, readItems } from "../log/jobs.ts";
 import { type Bases, type Standing, standingBy } from "../log/standing.ts";
 import type { Store } from "../log/store.ts";
 import { Batch, type Settled } from "./batch.ts";

@@ -21,7 +21,7 @@ import {
   writesOf,
 } from "./dead_record.ts";
 import { replayedWrite } from "./history.ts";
-import { type JobPart, leftOf, partValue } from "./jobs.ts";
+import { type JobPart, leftOf, partValue } from "./job.ts";
 import {
   deadAtKey,
   deadEndKey,

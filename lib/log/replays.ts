@@ -11,19 +11,15 @@ import type { DeadFilter } from "./dead_index.ts";
 import type { DeadLetters, DeadName } from "./dead_kept.ts";
 import type { History } from "./history.ts";
 import {
-  changeState,
-  createJob,
   type Job,
   type JobPart,
   type JobRecord,
   type JobState,
   type JobView,
-  listJobs,
   newJobId,
-  openJobs,
-  readJob,
   viewOf,
-} from "./jobs.ts";
+} from "./job.ts";
+import { changeState, createJob, listJobs, openJobs, readJob } from "./jobs.ts";
 import {
   beginningOf,
   endOfRange,
@@ -32,6 +28,7 @@ import {
   shapesFrom,
   within,
 } from "./job_range.ts";
+import { readReplayTotals, type ReplayTotals } from "./job_totals.ts";
 import type { EventLog } from "./log.ts";
 import { Bases, readMarks, standingBy } from "./standing.ts";
 import type { Store } from "./store.ts";
@@ -257,6 +254,11 @@ export class Replays {
       if (state === undefined || view.state === state) items.push(view);
     }
     return { items };
+  }
+
+  /** What all replays together did. @throws what the store throws. */
+  totals(): Promise<ReplayTotals> {
+    return readReplayTotals(this.store);
   }
 
   async read(id: string): Promise<JobView | undefined> {

@@ -10,7 +10,7 @@ import {
 import type { ForeignLetter } from "../../lib/log/dead_import.ts";
 import type { DeadName } from "../../lib/log/dead_kept.ts";
 import { NotKept } from "../../lib/log/job_range.ts";
-import type { JobState, JobView } from "../../lib/log/jobs.ts";
+import type { JobState, JobView } from "../../lib/log/job.ts";
 import type { Replays } from "../../lib/log/replays.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";

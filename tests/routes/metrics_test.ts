@@ -212,3 +212,40 @@ Deno.test("GET log/verify answers the verdict", async () => {
   );
   equal((await admin.get("/connectors/nobody/books")).status, 404);
 });
+
+Deno.test("metricsText() tells replays by state, and their events of every connector from 0", () => {
+  const report = {
+    version: "1",
+    log: { events: 0, bytes: 0, oldest: null, full: false, damaged: 0 },
+    connectors: [{ name: "a", state: "connected" }, { name: "b" }],
+  };
+  const text = metricsText(
+    // Only what this looks at.
+    report as unknown as Parameters<typeof metricsText>[0],
+    { deno: "2", now: 0 },
+    {
+      states: { running: 1, paused: 0, finished: 3, stopped: 2 },
+      events: new Map([
+        ["a", { delivered: 5, filtered: 0, dead: 1, skipped: 2 }],
+        ["gone", { delivered: 9, filtered: 9, dead: 9, skipped: 9 }],
+      ]),
+    },
+  );
+  const lines = text.split("\n").filter((line) =>
+    /^hecate_replay(s|_events_total)\{/.test(line)
+  );
+  deepEqual(lines, [
+    'hecate_replays{state="running"} 1',
+    'hecate_replays{state="paused"} 0',
+    'hecate_replays{state="finished"} 3',
+    'hecate_replays{state="stopped"} 2',
+    ...["delivered", "filtered", "dead", "skipped"].map((outcome, n) =>
+      `hecate_replay_events_total{connector="a",outcome="${outcome}"} ${
+        [5, 0, 1, 2][n]
+      }`
+    ),
+    ...["delivered", "filtered", "dead", "skipped"].map((outcome) =>
+      `hecate_replay_events_total{connector="b",outcome="${outcome}"} 0`
+    ),
+  ]);
+});

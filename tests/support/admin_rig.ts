@@ -56,6 +56,7 @@ export class AdminRig {
         version: "1.2.3",
         uptime: 0,
       });
+    const replays = options.replays?.(rig);
     const app = createApp({
       log,
       acks: new Acks(log, {
@@ -74,10 +75,14 @@ export class AdminRig {
       readiness: {},
       status,
       metrics: async () =>
-        metricsText(await status(), { deno: "2.9.6", now: clock.now() }),
+        metricsText(
+          await status(),
+          { deno: "2.9.6", now: clock.now() },
+          await replays?.totals(),
+        ),
       connectors: () => names.map((name) => ({ name, isFed: true })),
       deadLetters: rig.dead,
-      ...options.replays !== undefined && { replays: options.replays(rig) },
+      ...replays !== undefined && { replays },
       uuid: () => "00000000-0000-4000-8000-000000000000",
       version: "1.2.3",
     });

@@ -9,7 +9,7 @@ import { booksOf, type ConnectorBooks } from "../../lib/log/books.ts";
 import { beginPlaces } from "../../lib/log/begin.ts";
 import { DeadLetters } from "../../lib/log/dead_kept.ts";
 import { History } from "../../lib/log/history.ts";
-import type { JobView } from "../../lib/log/jobs.ts";
+import type { JobView } from "../../lib/log/job.ts";
 import type { Kv } from "../../lib/log/kv.ts";
 import { takeLease } from "../../lib/log/lease.ts";
 import type { EventLog } from "../../lib/log/log.ts";

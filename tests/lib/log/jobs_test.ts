@@ -1,13 +1,15 @@
 import { deepEqual, equal } from "node:assert/strict";
+import { type Job, type JobCounts, newJobId } from "../../../lib/log/job.ts";
+import {
+  forgetJobs,
+  JOB_KEPT_MS,
+  readReplayTotals,
+} from "../../../lib/log/job_totals.ts";
 import {
   changeState,
   createJob,
-  forgetJobs,
   heldByJobs,
-  type Job,
-  JOB_KEPT_MS,
   listJobs,
-  newJobId,
   readItems,
   readJob,
 } from "../../../lib/log/jobs.ts";
@@ -15,9 +17,9 @@ import { openRig } from "../../support/log_rig.ts";
 
 const NOWHERE = { segment: "", index: 0 };
 
-/** A replay of two letters that has not begun. */
-function jobOf(now: number, unique = "00000000"): Job {
-  const id = newJobId(now, unique);
+/** A replay of three letters. */
+function jobOf(now: number, counts: Partial<JobCounts> = {}): Job {
+  const id = newJobId(now, "00000000");
   return {
     id,
     kind: "dead-letters",
@@ -34,11 +36,12 @@ function jobOf(now: number, unique = "00000000"): Job {
     parts: [{
       job: id,
       connector: "soc",
-      total: 2,
+      total: 3,
       delivered: 0,
       filtered: 0,
       dead: 0,
       skipped: 0,
+      ...counts,
       preskipped: 0,
       place: NOWHERE,
       end: NOWHERE,
@@ -66,7 +69,8 @@ Deno.test("createJob() that the network carries out twice changes nothing of wha
 Deno.test("forgetJobs() forgets what ended 30 days ago, and lists whose job was never written", async () => {
   const log = await openRig();
   const { store } = log;
-  const stopped = jobOf(1_000), open = jobOf(1_001), half = jobOf(1_002);
+  const stopped = jobOf(1_000, { delivered: 2 });
+  const open = jobOf(1_001, { dead: 1 }), half = jobOf(1_002);
   const late = jobOf(JOB_KEPT_MS);
   for (const job of [stopped, open]) await createJob(store, job, ITEMS);
   // A kill between the lists and the job.
@@ -84,12 +88,26 @@ Deno.test("forgetJobs() forgets what ended 30 days ago, and lists whose job was 
     return found;
   };
   equal((await lists()).length, 4);
+  const totals = async () => {
+    const { states, events } = await readReplayTotals(store);
+    return [states, Object.fromEntries(events)];
+  };
+  const soc = { delivered: 2, filtered: 0, dead: 1, skipped: 0 };
+  deepEqual(await totals(), [
+    { running: 1, paused: 0, finished: 0, stopped: 1 },
+    { soc },
+  ]);
   await forgetJobs(store, 1_499 + JOB_KEPT_MS);
   const ids = (await Array.fromAsync(listJobs(store))).map(({ id }) => id);
   deepEqual(ids, [open.id, stopped.id]);
   deepEqual(await lists(), [stopped.id, open.id, late.id]);
   await forgetJobs(store, 1_500 + JOB_KEPT_MS);
   deepEqual(await lists(), [open.id, late.id]);
+  // What they counted stays counted.
+  deepEqual(await totals(), [
+    { running: 1, paused: 0, finished: 0, stopped: 0 },
+    { soc },
+  ]);
   for await (const { key } of store.kv.list({ prefix: ["jobpart"] })) {
     equal(key[1], open.id);
   }
