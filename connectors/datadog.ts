@@ -173,9 +173,12 @@ function entry(
   const cuts: number[] = [];
   // Most events have neither, and their fields are known from `severity_id`.
   const captions = seed_shape ? [] : CAPTIONS.map(pathId);
-  const hasCaption = (view: EventView) => {
+  // Of equal members the last one is known: no caption begins behind it.
+  const captionsEnd = (view: EventView) => {
     const spans = fieldSpans(view);
-    return captions.some((path) => spans.end(path) > spans.start(path));
+    let end = 0;
+    for (const path of captions) end = Math.max(end, spans.end(path));
+    return end;
   };
   return (view, into) => {
     if (seed_shape) plain.fill(view, into);
@@ -183,8 +186,11 @@ function entry(
     cuts.length = 0;
     const start = view.start(EVENT), end = view.end(EVENT);
     const first = view.isRaw ? 0 : view.bytes[start];
-    if (first === LEFT_BRACE && hasCaption(view)) {
-      cutMembers(view.bytes, start, end, isCaption, cuts);
+    if (first === LEFT_BRACE) {
+      const until = captionsEnd(view);
+      if (until > 0) {
+        cutMembers(view.bytes, start, end, isCaption, cuts, until);
+      }
     }
     if (cuts.length > 0) writeWithout(cuts, view, into);
     // A text is a JSON string already.
@@ -202,8 +208,12 @@ function isCaption(
   nameEnd: number,
   value: number,
 ): boolean {
-  return bytes[value] === QUOTE &&
-    CAPTIONS.some((caption) => isNamed(bytes, name, nameEnd, caption));
+  if (bytes[value] !== QUOTE) return false;
+  // No closure: asked about every member of every event.
+  for (const caption of CAPTIONS) {
+    if (isNamed(bytes, name, nameEnd, caption)) return true;
+  }
+  return false;
 }
 
 /** Writes the event as a JSON string, without what lies in these spans. */

@@ -22,6 +22,10 @@ const HIGH_BITS = 0x80808080 | 0;
 
 const LITTLE_ENDIAN = true;
 
+/** Over the last two buffers: a view per text would be the most that an event leaves to the garbage collector. */
+let source: DataView = new DataView(new ArrayBuffer(0));
+let target: DataView = new DataView(new ArrayBuffer(0));
+
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
@@ -38,18 +42,20 @@ export function writeJsonString(
   out: Uint8Array,
   at: number,
 ): number {
-  const from = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const to = new DataView(out.buffer, out.byteOffset, out.length);
+  if (bytes.buffer !== source.buffer) source = new DataView(bytes.buffer);
+  if (out.buffer !== target.buffer) target = new DataView(out.buffer);
+  const from = source, to = target;
+  const fromOffset = bytes.byteOffset, toOffset = out.byteOffset;
   const lastWord = end - 4;
   let read = start, write = at;
   while (read <= lastWord) {
-    const word = from.getInt32(read, LITTLE_ENDIAN);
+    const word = from.getInt32(fromOffset + read, LITTLE_ENDIAN);
     // High bit set in the first byte that is below 0x20, is `"`, or is `\`; what is set behind that one may be a borrow's.
     const quote = word ^ 0x22222222, backslash = word ^ 0x5c5c5c5c;
     const special = (word - 0x20202020 & ~word | quote - 0x01010101 & ~quote |
       backslash - 0x01010101 & ~backslash) & HIGH_BITS;
     // Whole, whatever is in it: what comes next is written over what is too much.
-    to.setInt32(write, word, LITTLE_ENDIAN);
+    to.setInt32(toOffset + write, word, LITTLE_ENDIAN);
     if (special === 0) {
       read += 4;
       write += 4;

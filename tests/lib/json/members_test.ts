@@ -47,6 +47,26 @@ Deno.test("cutMembers() takes a comma with each member and leaves the rest as it
   }
 });
 
+Deno.test("cutMembers() asks about no member from `until` on", () => {
+  const bytes = encoder.encode('{"a":1,"b":{"a":2},"a":3,"a":4}');
+  const cuts: number[] = [];
+  const asked: string[] = [];
+  const kept = cutMembers(
+    bytes,
+    0,
+    bytes.length,
+    (_, start, stop, value) => {
+      asked.push(decoder.decode(bytes.subarray(start, value + 1)));
+      return isNamed(bytes, start, stop, "a");
+    },
+    cuts,
+    decoder.decode(bytes).indexOf('3,"a"') + 1,
+  );
+  assert.deepEqual(asked, ['"a":1', '"b":{', '"a":3']);
+  assert.equal(kept, 1);
+  assert.deepEqual(cuts, [1, 7, 18, 24]);
+});
+
 Deno.test("cutMembers() leaves what JSON.parse sees less those members, in any object", () => {
   const seed = testSeed("cutMembers()");
   const member = fc.tuple(
