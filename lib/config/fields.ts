@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { momentOf } from "../moment.ts";
 import { readDuration, readSize, readSwitch } from "./quantities.ts";
 
 /** What a setting's kind is called where people read it. */
@@ -227,10 +228,6 @@ export function choice<const T extends string>(
   );
 }
 
-/** Date, time and offset; a space may stand for the T (RFC 3339, section 5.6). */
-const RFC3339 =
-  /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-
 /** A point in time (RFC 3339; milliseconds since the Unix epoch), or one of a few words. */
 export function moment<const T extends string>(
   about: FieldText,
@@ -242,10 +239,8 @@ export function moment<const T extends string>(
       const given = value.trim();
       const word = words.find((one) => one === given);
       if (word !== undefined) return { value: word };
-      const at = RFC3339.test(given)
-        ? Date.parse(given.replace(" ", "T").toUpperCase())
-        : NaN;
-      return Number.isNaN(at)
+      const at = momentOf(given);
+      return at === undefined
         ? {
           fault: `It must be ${
             words.join(", ")

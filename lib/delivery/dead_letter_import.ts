@@ -11,6 +11,7 @@ import { stringValue } from "../json/strings.ts";
 import { MAX_EVENT_BYTES } from "../log/intake.ts";
 import type { EnvelopeMember } from "../log/dead_record.ts";
 import type { ForeignLetter } from "../log/dead_import.ts";
+import { momentOf } from "../moment.ts";
 
 const NEWLINE = 0x0a, SPACE = 0x20;
 const OPEN_OBJECT = 0x7b, OPEN_ARRAY = 0x5b, QUOTE = 0x22, MINUS = 0x2d;
@@ -21,8 +22,6 @@ const UNKNOWN_REASON = "rejected";
 /** Years that have four digits: later times have no RFC 3339 text. */
 const LATEST = Date.UTC(10_000, 0) - 1;
 
-const RFC3339 =
-  /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 /** An id of ours, or another relay's. */
 const ID = /^[0-9a-z-]{1,40}$/;
 const REASON = /^[a-z_]{1,40}$/;
@@ -88,10 +87,8 @@ export function readRecord(
   const members = membersOf(line, start, NAMES);
   const text = (name: string) => textOf(line, members.get(name));
   const timestamp = text("timestamp"), connector = text("connector");
-  const at = timestamp !== undefined && RFC3339.test(timestamp)
-    ? Date.parse(timestamp)
-    : NaN;
-  if (timestamp === undefined || !(at >= 0 && at <= LATEST)) {
+  const at = timestamp === undefined ? undefined : momentOf(timestamp);
+  if (timestamp === undefined || at === undefined || at < 0 || at > LATEST) {
     return { fault: "timestamp: a time such as 2026-03-13T00:00:00Z." };
   }
   if (connector === undefined) return { fault: "connector: its name." };

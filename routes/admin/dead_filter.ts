@@ -2,6 +2,7 @@
 
 import type { DeadFilter } from "../../lib/log/dead_index.ts";
 import type { DeadName } from "../../lib/log/dead_kept.ts";
+import { momentOf } from "../../lib/moment.ts";
 import type { FieldError } from "./lists.ts";
 
 export const FILTER_NAMES = ["connector", "reason", "from", "to", "contains"];
@@ -9,13 +10,10 @@ export const FILTER_NAMES = ["connector", "reason", "from", "to", "contains"];
 /** Longer than any connector's. The store takes no key of any length. */
 const LONGEST_NAME = 64;
 
-const TIME =
-  /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)$/;
-
 /** A time in milliseconds since the Unix epoch; undefined: it is none. */
 export function timeOf(text: string): number | undefined {
-  const at = TIME.test(text) ? Date.parse(text.toUpperCase()) : NaN;
-  return at >= 0 ? at : undefined;
+  const at = momentOf(text, { needsSeconds: false });
+  return at !== undefined && at >= 0 ? at : undefined;
 }
 
 /** Reads a filter and notes what is wrong with it. @param place where a name stands: `?` or `#/filter/`. */

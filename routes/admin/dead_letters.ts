@@ -2,6 +2,7 @@
 
 import type { Context, Hono } from "hono";
 import type { Clock } from "../../lib/clock.ts";
+import type { Answer } from "../../lib/connector.ts";
 import { recordLine } from "../../lib/delivery/dead_letter_file.ts";
 import { METADATA } from "../../lib/json/spans.ts";
 import { jsonStringBytes } from "../../lib/json/strings.ts";
@@ -27,7 +28,7 @@ import {
   type FieldError,
   invalidFields,
   listQuery,
-  onlyKnown,
+  queryOf,
   writeCursor,
 } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
@@ -92,8 +93,7 @@ async function list(
   deadLetters: DeadLetters,
 ): Promise<Response> {
   const errors: FieldError[] = [];
-  const query = c.req.query();
-  onlyKnown(query, [...FILTER_NAMES, "limit", "cursor"], errors);
+  const query = queryOf(c, [...FILTER_NAMES, "limit", "cursor"], errors);
   const { limit, after } = listQuery(query, errors);
   const filter = filterOf(query, "?", errors);
   const mark = after === undefined ? undefined : markOf(after);
@@ -156,7 +156,7 @@ function shown(record: DeadRecord): Uint8Array<ArrayBuffer> {
   const { event, isRaw, error, envelope } = record;
   const head = JSON.stringify({
     ...item({ ...record, bytes: event.length, preview: previewOf(event) }),
-    answer: { status: statusIn(error), message: error },
+    answer: answerIn(error),
   });
   const members = METADATA.flatMap(([name]) => {
     const text = envelope[name];
@@ -173,11 +173,20 @@ function shown(record: DeadRecord): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The HTTP status that an error begins with, or names as one; null: the protocol has none. */
-function statusIn(error: string): number | null {
-  const found = /^([1-5]\d\d)(?:[:, ]|$)|\bHTTP ([1-5]\d\d)\b/.exec(error);
-  const status = found?.[1] ?? found?.[2];
-  return status === undefined ? null : Number(status);
+/**
+ * What the SIEM said, from an error: the status that it begins with, and the words behind it; or one that it names as
+ * HTTP's among its words. Null: the protocol has none.
+ */
+function answerIn(error: string): Answer {
+  const [before = "", first] = /^([1-5]\d\d)(?:[:,] ?| |$)/.exec(error) ?? [];
+  if (first !== undefined) {
+    return { status: Number(first), message: error.slice(before.length) };
+  }
+  const named = /\bHTTP ([1-5]\d\d)\b/.exec(error)?.[1];
+  return {
+    status: named === undefined ? null : Number(named),
+    message: error,
+  };
 }
 
 function exportAll(
@@ -185,8 +194,7 @@ function exportAll(
   deadLetters: DeadLetters,
 ): Response {
   const errors: FieldError[] = [];
-  const query = c.req.query();
-  onlyKnown(query, FILTER_NAMES, errors);
+  const query = queryOf(c, FILTER_NAMES, errors);
   const filter = filterOf(query, "?", errors);
   if (errors.length > 0) return invalidFields(c, errors);
   const body = ReadableStream.from(chunksOf(deadLetters.records(filter)));
@@ -227,8 +235,7 @@ async function groups(
   deadLetters: DeadLetters,
 ): Promise<Response> {
   const errors: FieldError[] = [];
-  const query = c.req.query();
-  onlyKnown(query, FILTER_NAMES, errors);
+  const query = queryOf(c, FILTER_NAMES, errors);
   const filter = filterOf(query, "?", errors);
   if (errors.length > 0) return invalidFields(c, errors);
   const found = await deadLetters.groups(filter);

@@ -13,7 +13,7 @@ import {
   type FieldError,
   invalidFields,
   listQuery,
-  onlyKnown,
+  queryOf,
   writeCursor,
 } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
@@ -35,8 +35,7 @@ export function mountExpired(app: Hono<AppVariables>, deps: {
       );
     }
     const errors: FieldError[] = [];
-    const query = c.req.query();
-    onlyKnown(query, ["limit", "cursor"], errors);
+    const query = queryOf(c, ["limit", "cursor"], errors);
     const { limit, after } = listQuery(query, errors);
     const mark = markOf(after);
     if (after !== undefined && mark === undefined) {

@@ -72,18 +72,30 @@ function readCursor(text: string): unknown {
   }
 }
 
-/** Notes the names of a query that nobody knows. */
-export function onlyKnown(
-  query: Readonly<Record<string, string>>,
+/** Reads a query whose names are these, each once; notes any other, and what was given twice. */
+export function queryOf(
+  c: Context<AppVariables>,
   known: readonly string[],
   errors: FieldError[],
-): void {
-  for (const name of Object.keys(query)) {
-    if (known.includes(name)) continue;
+): Record<string, string> {
+  const query: Record<string, string> = {};
+  for (const [name, values] of Object.entries(c.req.queries())) {
+    const [value = ""] = values;
+    query[name] = value;
+    if (known.includes(name)) {
+      if (values.length === 1) continue;
+      errors.push({
+        pointer: `?${name}`,
+        code: "repeated",
+        detail: "it stands there more than once.",
+      });
+      continue;
+    }
     errors.push({
       pointer: `?${name.slice(0, 64)}`,
       code: "unknown",
       detail: `there is ${known.join(", ")}.`,
     });
   }
+  return query;
 }

@@ -21,7 +21,7 @@ import {
   type FieldError,
   invalidFields,
   listQuery,
-  onlyKnown,
+  queryOf,
   writeCursor,
 } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
@@ -150,8 +150,7 @@ async function list(
   replays: Replays,
 ): Promise<Response> {
   const errors: FieldError[] = [];
-  const query = c.req.query();
-  onlyKnown(query, ["state", "limit", "cursor"], errors);
+  const query = queryOf(c, ["state", "limit", "cursor"], errors);
   const { limit, after } = listQuery(query, errors);
   const state = STATES.find((one) => one === query["state"]);
   if (query["state"] !== undefined && state === undefined) {

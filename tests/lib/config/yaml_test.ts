@@ -329,7 +329,14 @@ Deno.test("readConfiguration() reads start_from: newest, oldest or a time", asyn
   assert.equal(await start("oldest"), "oldest");
   assert.equal(await start("2026-03-13T00:00:00Z"), 1_773_360_000_000);
   assert.equal(await start("2026-03-13 01:00:00.5+01:00"), 1_773_360_000_500);
-  for (const wrong of ["yesterday", "2026-03-13", "2026-13-13T00:00:00Z"]) {
+  for (
+    const wrong of [
+      "yesterday",
+      "2026-03-13",
+      "2026-13-13T00:00:00Z",
+      "2026-02-30T00:00:00Z",
+    ]
+  ) {
     await assert.rejects(start(wrong), /newest, oldest or a time such as/);
   }
 });

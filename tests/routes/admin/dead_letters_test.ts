@@ -70,17 +70,19 @@ Deno.test("GET dead-letters/{id} shows the event last, byte for byte, whatever s
     equal(encoded.text, text);
   }
   for (
-    const [error, status] of [
-      ['400: {"code":6}', 400],
-      ["413", 413],
-      ["2026 things", null],
-      ["4000: no", null],
-      ["cut", null],
+    const [error, status, message] of [
+      ['400: {"code":6}', 400, '{"code":6}'],
+      ["413", 413, ""],
+      ["400, no", 400, "no"],
+      ["503:x", 503, "x"],
+      ["2026 things", null, "2026 things"],
+      ["4000: no", null, "4000: no"],
+      ["cut", null, "cut"],
     ] as const
   ) {
     const [id = ""] = await rig.kill("a", ["1"], { error });
     const { json: { answer } } = await admin.get(`${DEAD}/${id}@a`);
-    deepEqual(answer, { status, message: error });
+    deepEqual(answer, { status, message });
   }
   for (const id of ["x", "x@a", "@a", `${"0".repeat(20)}-0@a`, "%00@a", "@"]) {
     const { status, json } = await admin.get(`${DEAD}/${id}`);
@@ -211,6 +213,10 @@ Deno.test("POST dead-letters/import: lines stand alone; all wrong is 422", async
     ['"x"', /object/],
     [JSON.stringify({ ...good, timestamp: "yesterday" }), /timestamp/],
     [JSON.stringify({ ...good, timestamp: 5 }), /timestamp/],
+    [
+      JSON.stringify({ ...good, timestamp: "2026-02-30T00:00:00Z" }),
+      /timestamp/,
+    ],
     [
       JSON.stringify({ ...good, timestamp: "0001-01-01T00:00:00Z" }),
       /timestamp/,
@@ -432,7 +438,10 @@ Deno.test("dead-letters: wrong queries, methods and no token are problems", asyn
       [`cursor=${btoa('[-1,"a","b"]').replaceAll("=", "")}`, "?cursor"],
       ["from=2026", "?from"],
       ["to=now", "?to"],
+      ["to=2026-02-30T00:00:00Z", "?to"],
       ["reasn=x", "?reasn"],
+      ["reason=x&reason=x", "?reason"],
+      ["limit=1&limit=2", "?limit"],
     ]
   ) {
     const { status, json } = await admin.get(`${DEAD}?${query}`);
