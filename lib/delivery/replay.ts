@@ -118,6 +118,13 @@ export class ReplayTurns {
     return at === Infinity ? undefined : Math.max(0, at - now);
   }
 
+  /** A batch that waits for the SIEM goes at once. @returns whether there is one. */
+  tryNow(): boolean {
+    if (this.#work === undefined || this.#work.failures === 0) return false;
+    this.#notBefore = this.#sender.notBefore = 0;
+    return true;
+  }
+
   /** Could a batch be sent now? Not to be asked while one is. */
   async isDue(): Promise<boolean> {
     if (this.#context.clock.monotonic() < this.#ready) return false;

@@ -126,6 +126,7 @@ export class Session {
 
   /** The next attempt comes at once. */
   tryNow(): void {
+    if (this.#replay?.tryNow()) this.wake();
     if (this.#nap === undefined) return;
     this.#notBefore = this.#sender.notBefore = 0;
     if (this.#pipeline) this.#pipeline.notBefore = 0;

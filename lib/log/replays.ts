@@ -34,6 +34,8 @@ import { Bases, readMarks, standingBy } from "./standing.ts";
 import type { Store } from "./store.ts";
 
 const NOWHERE: Position = { segment: "", index: 0 };
+/** No segment's id has a letter behind f. */
+const BEHIND_ALL: Position = { segment: "g", index: 0 };
 
 export interface ReplaysParts {
   readonly log: EventLog;
@@ -185,7 +187,7 @@ export class Replays {
         bytes += entry.bytes;
       }
     }
-    for (const ids of found.values()) ids.sort(byPlace);
+    for (const [connector, ids] of found) found.set(connector, inOrder(ids));
     return { ids: found, count, bytes };
   }
 
@@ -384,11 +386,11 @@ function secondsOf(events: number, rate: number): number | null {
   return rate === 0 ? null : Math.ceil(events / rate);
 }
 
-/** The log's order; what is no event of the log comes last. */
-function byPlace(one: string, other: string): number {
-  const a = positionOf(one), b = positionOf(other);
-  if (a === undefined || b === undefined) {
-    return a === b ? (one < other ? -1 : 1) : a === undefined ? 1 : -1;
-  }
-  return isBefore(a, b) ? -1 : 1;
+/** In the log's order; what is no event of the log comes last. */
+function inOrder(ids: readonly string[]): string[] {
+  // Read once each: there may be very many.
+  const all = ids.map((id) => ({ id, at: positionOf(id) ?? BEHIND_ALL }));
+  return all.sort((a, b) =>
+    isBefore(a.at, b.at) ? -1 : isBefore(b.at, a.at) ? 1 : a.id < b.id ? -1 : 1
+  ).map(({ id }) => id);
 }

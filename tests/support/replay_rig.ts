@@ -2,7 +2,7 @@
 
 import { equal, ok } from "node:assert/strict";
 import type { BatchLimits, Outcome } from "../../lib/connector.ts";
-import { Fleet } from "../../lib/delivery/fleet.ts";
+import { Fleet, type FleetOptions } from "../../lib/delivery/fleet.ts";
 import type { EventFilter } from "../../lib/delivery/scope_filter.ts";
 import type { DeliverySettings } from "../../lib/delivery/settlement.ts";
 import { booksOf, type ConnectorBooks } from "../../lib/log/books.ts";
@@ -32,6 +32,7 @@ export interface ReplayRigOptions {
   readonly startFrom?: "newest" | "oldest";
   readonly inFlight?: number;
   readonly logger?: Logger;
+  readonly hands?: NonNullable<FleetOptions["hands"]>;
   /** A store of the test's own. */
   readonly openKv?: (path?: string) => Promise<Kv>;
 }
@@ -89,6 +90,7 @@ export class ReplayRig {
       random: () => 1,
       logger: log.options.logger,
       replays: this.replays,
+      ...options.hands !== undefined && { hands: options.hands },
     });
   }
 

@@ -124,6 +124,32 @@ Deno.test("replay: weather and setup faults make a job wait with backoff, never 
   equal(await rig.figures(), "2 2 0 0 0 0");
 });
 
+Deno.test("replay: a probe by hand tries a job that waits at once", async () => {
+  let probes = 0, hear = () => {};
+  const hands = {
+    of: () => ({ isEnabled: true, skip: undefined, probes }),
+    listen(_: string, heard: () => void) {
+      hear = heard;
+      return () => {};
+    },
+  };
+  await using rig = await ReplayRig.open({ hands });
+  rig.bad.add("b");
+  await rig.append("a", "b");
+  rig.bad.clear();
+  rig.sink().auto = () => REFUSED_KEY;
+  const { id } = await rig.replayDead();
+  await rig.rest();
+  equal((await rig.job(id)).lastError?.reason, "auth");
+  rig.sink().auto = () => ({ kind: "delivered" });
+  await rig.rest();
+  equal(await rig.counts(id), "0 0 0 0 1 running");
+  probes++;
+  hear();
+  await rig.rest();
+  equal(await rig.counts(id), "1 0 0 0 0 finished");
+});
+
 Deno.test("replay: a batch refused as a whole is halved down to the event at fault", async () => {
   await using rig = await ReplayRig.open();
   const texts = numbered(8);
