@@ -28,6 +28,7 @@ import type { HttpExchange, HttpReply } from "../lib/delivery/http_exchange.ts";
 import {
   classifyStatus,
   held,
+  oneLine,
   retryAfter,
   withoutSecrets,
   words,
@@ -302,10 +303,21 @@ function rejectedAt(
 ): Outcome | undefined {
   const at = isPlace(number, batch) ? batch.places[number] : undefined;
   if (number === undefined || at === undefined) return undefined;
+  batch.answer = answerBefore(reply);
   return {
     kind: "rejected",
     rejections: [{ at, reason: "rejected", message: said(reply) }],
     pending: batch.places.slice(number + 1),
+  };
+}
+
+/** Of the events before the refused one, for their receipts: a 400 alone would read as if they were refused. */
+function answerBefore(reply: HttpReply): NonNullable<BatchBuffer["answer"]> {
+  return {
+    status: reply.status,
+    message: oneLine(
+      `Taken; a later event of the request was refused: ${words(reply)}`,
+    ),
   };
 }
 
@@ -325,6 +337,7 @@ function judgeIndex(
   if (used === index) {
     // What stands before it is stored; the next attempt begins with it and is held.
     if (position > 0) {
+      batch.answer = answerBefore(reply);
       return {
         kind: "rejected",
         rejections: [],

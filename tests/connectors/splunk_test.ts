@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { splunk } from "../../connectors/splunk.ts";
 import type { Outcome } from "../../lib/connector.ts";
+import type { BatchBuffer } from "../../lib/delivery/batch_buffer.ts";
 import type { EventRun } from "../../lib/event.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import {
@@ -30,7 +31,7 @@ async function attempt(
   reply: string,
   run: EventRun = numbered(5),
   env: Readonly<Record<string, string>> = {},
-): Promise<{ outcome: Outcome; server: ScriptedServer }> {
+): Promise<{ outcome: Outcome; server: ScriptedServer; batch: BatchBuffer }> {
   await using server = new ScriptedServer(always(reply));
   await using sink = openSink(splunk, {
     ...ENV,
@@ -39,7 +40,7 @@ async function attempt(
   });
   const batch = encoded(sink, run);
   const outcome = await sink.deliver(batch, AbortSignal.timeout(20_000));
-  return { outcome, server };
+  return { outcome, server, batch };
 }
 
 async function body(
@@ -304,6 +305,15 @@ for (const [what, reply, expected] of TABLE) {
     assert.deepEqual(bare((await attempt(reply)).outcome), expected);
   });
 }
+
+Deno.test("T03 splunk: the events before the one that code 6 names have an answer that says they were taken", async () => {
+  const { batch } = await attempt(refusal(6, 2));
+  assert.equal(batch.answer?.status, 400);
+  assert.equal(
+    batch.answer.message,
+    'Taken; a later event of the request was refused: {"text":"refused","code":6,"invalid-event-number":2}',
+  );
+});
 
 Deno.test("T04 splunk: the help names the index; a producer's own index is a rejection", async () => {
   const { outcome } = await attempt(refusal(7, 1), numbered(5), {
