@@ -1,7 +1,11 @@
-/** `hecate replay …` and `hecate dead replay`: jobs of a running relay. */
+/**
+ * `hecate replay …` and `hecate dead replay`: jobs of a running relay.
+ *
+ * Over 300 lines because the commands of one group stand together, and half of them are flags and help.
+ */
 
 import { systemClock } from "../clock.ts";
-import { asObject, asText } from "../json/objects.ts";
+import { asText } from "../json/objects.ts";
 import {
   type Call,
   type CliContext,
@@ -20,6 +24,7 @@ import {
   YES,
 } from "./dead_commands.ts";
 import { askJson } from "./relay_client.ts";
+import { counted, estimateLine, jobLine, printable } from "./replay_lines.ts";
 import { table } from "./table.ts";
 
 const PATH = "/replays";
@@ -168,50 +173,6 @@ async function start(
   if (call.has("follow")) return await follow(call, context, json);
   context.out(call.has("json") ? text : jobLine(json));
   return EXIT.done;
-}
-
-/** "About 1,180,000 events, 98 minutes at this rate. 3 were delivered to it before and will arrive twice." */
-function estimateLine(json: Json, isAll: boolean): string {
-  const { seconds } = json;
-  const events = counted(Number(json["events"]), "event");
-  const time = typeof seconds === "number"
-    ? `${spanOf(seconds)} at this rate`
-    : "as fast as the SIEM takes them";
-  const had = Number(json["already_delivered"]);
-  const before = had === 0
-    ? ""
-    : ` ${had.toLocaleString("en-US")} ${
-      had === 1 ? "was" : "were"
-    } delivered to it before and will ${
-      isAll ? "arrive twice" : "be skipped"
-    }.`;
-  return `About ${events}, ${time}.${before}`;
-}
-
-function spanOf(seconds: number): string {
-  if (seconds < 120) return counted(seconds, "second");
-  const minutes = Math.round(seconds / 60);
-  return minutes < 120
-    ? counted(minutes, "minute")
-    : counted(Math.round(minutes / 60), "hour");
-}
-
-function counted(count: number, what: string): string {
-  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
-}
-
-function jobLine(job: Json): string {
-  const count = (name: string) => Number(job[name]).toLocaleString("en-US");
-  const done = Number(job["total"]) - Number(job["left"]);
-  const error = asObject(job["last_error"]);
-  const waits = job["state"] === "running" && asText(error["message"]) !== ""
-    ? ` Last fault: ${printable(asText(error["message"]))}`
-    : "";
-  return `${asText(job["id"])} ${asText(job["state"])}: ${
-    done.toLocaleString("en-US")
-  } of ${count("total")} done (delivered ${count("delivered")}, again dead ${
-    count("dead")
-  }, filtered ${count("filtered")}, skipped ${count("skipped")}).${waits}`;
 }
 
 /** Asks again until the job has ended. */
@@ -364,10 +325,4 @@ function changing(verb: string, help: string): Command {
 function pathOf(call: Call): string {
   const [id = ""] = call.arguments;
   return `${PATH}/${encodeURIComponent(id)}`;
-}
-
-/** A vendor's words on one line, without what a terminal would carry out. */
-function printable(text: string): string {
-  // deno-lint-ignore no-control-regex -- they are what must not reach the terminal
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }

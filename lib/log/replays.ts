@@ -7,7 +7,6 @@ import type { Clock } from "../clock.ts";
 import type { Position } from "../event.ts";
 import { positionOf } from "./dead_letters.ts";
 import { isBefore } from "./decision.ts";
-import type { DeadFilter } from "./dead_index.ts";
 import type { DeadLetters, DeadName } from "./dead_kept.ts";
 import type { History } from "./history.ts";
 import {
@@ -20,17 +19,10 @@ import {
   viewOf,
 } from "./job.ts";
 import { changeState, createJob, listJobs, openJobs, readJob } from "./jobs.ts";
-import {
-  beginningOf,
-  endOfRange,
-  later,
-  type RangeBound,
-  shapesFrom,
-  within,
-} from "./job_range.ts";
+import { countRange, deliveredIn, rangeOf } from "./job_estimate.ts";
+import type { DeadWish, Estimate, LogWish } from "./job_wish.ts";
 import { readReplayTotals, type ReplayTotals } from "./job_totals.ts";
 import type { EventLog } from "./log.ts";
-import { Bases, readMarks, standingBy } from "./standing.ts";
 import type { Store } from "./store.ts";
 
 const NOWHERE: Position = { segment: "", index: 0 };
@@ -47,49 +39,12 @@ export interface ReplaysParts {
   readonly expire: number;
 }
 
-/** A replay of the log as asked for. */
-export interface LogWish {
-  readonly to: readonly string[];
-  readonly from: RangeBound;
-  readonly until: RangeBound;
-  /** As asked, for the job. */
-  readonly fromText: string;
-  readonly untilText: string | null;
-  readonly rate: number;
-  readonly all: boolean;
-  readonly mark: boolean;
-}
-
-/** A replay of dead letters as asked for. */
-export interface DeadWish {
-  readonly choice:
-    | { readonly filter: DeadFilter }
-    | { readonly names: readonly DeadName[] };
-  /** By connector: events that need no sending any more. */
-  readonly skipped?: ReadonlyMap<string, number>;
-  readonly rate: number;
-}
-
-/** What a replay would be. */
-export interface Estimate {
-  readonly events: number;
-  readonly bytes: number;
-  /** At the rate; null: there is no cap. */
-  readonly seconds: number | null;
-  readonly alreadyDelivered: number;
-}
-
 /** The letters of a wish, by connector, in the log's order. */
 export interface Letters {
   readonly ids: ReadonlyMap<string, readonly string[]>;
   readonly count: number;
   /** Of the events. */
   readonly bytes: number;
-}
-
-interface Range {
-  readonly from: Position;
-  readonly until: Position;
 }
 
 export class Replays {
@@ -122,14 +77,14 @@ export class Replays {
 
   /** What a replay of the log would be. @throws {NotKept}, or what the store throws. */
   async estimateLog(wish: LogWish): Promise<Estimate> {
-    const range = await this.#range(wish);
+    const range = await rangeOf(this.#parts.log, wish);
     let events = 0, bytes = 0, alreadyDelivered = 0, waiting = 0;
     for (const connector of wish.to) {
-      const counted = await this.#count(connector, range);
+      const counted = await countRange(this.#parts, connector, range);
       events += counted.events;
       bytes += counted.bytes;
       waiting += counted.waiting;
-      alreadyDelivered += await this.#delivered(connector, range);
+      alreadyDelivered += await deliveredIn(this.#parts, connector, range);
     }
     const sent = events - waiting - (wish.all ? 0 : alreadyDelivered);
     const seconds = secondsOf(sent, wish.rate);
@@ -138,7 +93,7 @@ export class Replays {
 
   /** Begins a replay of the log. @throws {NotKept}, or what the store throws. */
   async startLog(wish: LogWish): Promise<JobView> {
-    const range = await this.#range(wish);
+    const range = await rangeOf(this.#parts.log, wish);
     const { clock, expire } = this.#parts;
     const record = this.#record("log", {
       to: wish.to,
@@ -151,7 +106,11 @@ export class Replays {
     });
     const parts: JobPart[] = [];
     for (const connector of wish.to) {
-      const { events, waiting, horizon } = await this.#count(connector, range);
+      const { events, waiting, horizon } = await countRange(
+        this.#parts,
+        connector,
+        range,
+      );
       parts.push(this.#part(record, connector, {
         total: events,
         skipped: waiting,
@@ -335,50 +294,6 @@ export class Replays {
       lastError: null,
       endedAt: total === skipped ? createdAt : null,
     };
-  }
-
-  async #range(wish: LogWish): Promise<Range> {
-    const { log } = this.#parts;
-    const from = await beginningOf(log, wish.from);
-    const until = await endOfRange(log, wish.until);
-    return { from, until: later(from, until) };
-  }
-
-  /** Events and bytes of a range, and how many of them still wait at a connector: those from its place on. */
-  async #count(connector: string, { from, until }: Range) {
-    const place = await this.history.placeOf(connector);
-    const horizon: Position = place ?? NOWHERE;
-    let events = 0, bytes = 0, waiting = 0;
-    for await (const shape of shapesFrom(this.store, from.segment)) {
-      if (shape.id > until.segment) break;
-      const [first, end] = within(shape, from, until);
-      events += end - first;
-      bytes += Math.round(shape.payloadBytes * (end - first) / shape.count);
-      const [waits] = within(shape, later(from, horizon), until);
-      waiting += Math.max(0, end - Math.max(first, waits));
-    }
-    return { events, bytes, waiting, horizon };
-  }
-
-  /** How many events of a range a connector has had. */
-  async #delivered(connector: string, { from, until }: Range): Promise<number> {
-    const place = await this.history.placeOf(connector);
-    if (place === undefined) return 0;
-    const bases = new Bases(this.history, connector, place);
-    const last = isBefore(place, until) ? place : until;
-    let delivered = 0;
-    for await (const shape of shapesFrom(this.store, from.segment)) {
-      if (shape.id > last.segment) break;
-      const [first, end] = within(shape, from, last);
-      if (first === end) continue;
-      const marks = await readMarks(this.store, connector, shape.id);
-      const found = await bases.of(shape, first, end);
-      for (const [n, base] of found.entries()) {
-        const standing = standingBy(marks, shape.id, first + n, base);
-        if (standing === "delivered") delivered++;
-      }
-    }
-    return delivered;
   }
 }
 

@@ -3,7 +3,7 @@
 import type { BookedConnector } from "../../lib/delivery/books_watch.ts";
 import { positionOf } from "../../lib/log/dead_letters.ts";
 import type { RangeBound } from "../../lib/log/job_range.ts";
-import type { DeadWish, LogWish } from "../../lib/log/replays.ts";
+import type { DeadWish, LogWish } from "../../lib/log/job_wish.ts";
 import { choiceOf, onlyMembers, timeOf } from "./dead_filter.ts";
 import type { FieldError } from "./lists.ts";
 

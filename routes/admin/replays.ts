@@ -1,16 +1,8 @@
 /** `/api/v1/replays…` (interface §§10, 11) and the seed's `/api/admin/siem/replay-dead-letter`. */
 
 import type { Context, Hono } from "hono";
-import type { Clock } from "../../lib/clock.ts";
-import type { BookedConnector } from "../../lib/delivery/books_watch.ts";
-import {
-  readRecord,
-  recordsIn,
-} from "../../lib/delivery/dead_letter_import.ts";
-import type { ForeignLetter } from "../../lib/log/dead_import.ts";
-import type { DeadName } from "../../lib/log/dead_kept.ts";
 import { NotKept } from "../../lib/log/job_range.ts";
-import type { JobState, JobView } from "../../lib/log/job.ts";
+import type { JobState } from "../../lib/log/job.ts";
 import type { Replays } from "../../lib/log/replays.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
@@ -25,9 +17,10 @@ import {
   writeCursor,
 } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
+import { begun, jobJson, REPLAYS, shown } from "./replay_answers.ts";
+import { replaySeed, type SeedDeps } from "./replay_seed.ts";
 import { type ReplayWish, wishOf } from "./replay_wish.ts";
 
-const BASE = "/api/v1/replays";
 const SEED = "/api/admin/siem/replay-dead-letter";
 const STATES: readonly JobState[] = [
   "running",
@@ -35,15 +28,10 @@ const STATES: readonly JobState[] = [
   "finished",
   "stopped",
 ];
-/** Letters of one connector that are taken in together. */
-const IMPORT_BATCH = 200;
 /** What an id of a job may look like. The store takes no key of any length. */
 const ID = /^[0-9a-z-]{1,40}$/;
 
-export interface ReplayDeps {
-  readonly replays: Replays;
-  readonly clock: Clock;
-  readonly connectors: () => readonly BookedConnector[];
+export interface ReplayDeps extends SeedDeps {
   /** The most that the seed's route may take, in bytes. */
   readonly maxBody: number;
 }
@@ -53,13 +41,13 @@ export function mountReplays(
   deps: ReplayDeps,
 ): void {
   const { replays } = deps;
-  app.get(BASE, (c) => list(c, replays));
-  app.post(BASE, async (c) => {
+  app.get(REPLAYS, (c) => list(c, replays));
+  app.post(REPLAYS, async (c) => {
     const body = await readBytes(c);
     if (body instanceof Response) return body;
     return await idempotent(c, replays.store, body, () => start(c, deps, body));
   });
-  app.get(`${BASE}/:id`, async (c) => {
+  app.get(`${REPLAYS}/:id`, async (c) => {
     const id = c.req.param("id");
     const job = ID.test(id) ? await replays.read(id) : undefined;
     return job === undefined ? unknown(c) : shown(c, job);
@@ -71,7 +59,7 @@ export function mountReplays(
       ["stop", "stopped"],
     ] as const
   ) {
-    const path = `${BASE}/:id/${verb}` as const;
+    const path = `${REPLAYS}/:id/${verb}` as const;
     app.post(path, async (c) => {
       const body = await readBytes(c);
       if (body instanceof Response) return body;
@@ -96,53 +84,20 @@ export function mountReplays(
   app.post(SEED, async (c) => {
     const body = await readBytes(c, deps.maxBody);
     if (body instanceof Response) return body;
-    return await idempotent(c, replays.store, body, () => seed(c, deps, body));
+    return await idempotent(
+      c,
+      replays.store,
+      body,
+      () => replaySeed(c, deps, body),
+    );
   });
   noOtherMethod(app, SEED, "POST");
-  noOtherMethod(app, BASE, "GET, HEAD, POST");
-  noOtherMethod(app, `${BASE}/:id`, "GET, HEAD");
+  noOtherMethod(app, REPLAYS, "GET, HEAD, POST");
+  noOtherMethod(app, `${REPLAYS}/:id`, "GET, HEAD");
 }
 
 function unknown(c: Context<AppVariables>): Response {
   return problem(c, "not-found", "There is no replay of this id.");
-}
-
-/** A job as the API tells it. */
-function jobJson(job: JobView) {
-  const { createdAt, endedAt, lastError, ...rest } = job;
-  return {
-    id: rest.id,
-    kind: rest.kind,
-    to: rest.to,
-    from: rest.from,
-    until: rest.until,
-    rate: rest.rate,
-    state: rest.state,
-    total: rest.total,
-    delivered: rest.delivered,
-    filtered: rest.filtered,
-    dead: rest.dead,
-    skipped: rest.skipped,
-    left: rest.left,
-    created_at: rfc3339(createdAt),
-    ended_at: endedAt === null ? null : rfc3339(endedAt),
-    last_error: lastError && { ...lastError, at: rfc3339(lastError.at) },
-  };
-}
-
-function shown(c: Context<AppVariables>, job: JobView): Response {
-  c.header("Cache-Control", "no-store");
-  return c.json(jobJson(job));
-}
-
-function begun(
-  c: Context<AppVariables>,
-  job: JobView,
-  more: Readonly<Record<string, unknown>> = {},
-): Response {
-  c.header("Cache-Control", "no-store");
-  c.header("Location", `${BASE}/${job.id}`);
-  return c.json({ ...jobJson(job), ...more }, 202);
 }
 
 async function list(
@@ -260,74 +215,4 @@ async function startDead(
     seconds: rate === 0 ? null : Math.ceil(letters.count / rate),
     already_delivered: 0,
   });
-}
-
-async function seed(
-  c: Context<AppVariables>,
-  { replays, connectors, clock }: ReplayDeps,
-  bytes: Uint8Array,
-): Promise<Response> {
-  const names = new Set(connectors().map(({ name }) => name));
-  const letters: ForeignLetter[] = [];
-  const errors: { readonly line: number; readonly detail: string }[] = [];
-  for (const { number, bytes: text } of recordsIn(bytes)) {
-    const read = readRecord(text, names);
-    if ("fault" in read) errors.push({ line: number, detail: read.fault });
-    else letters.push(read.letter);
-  }
-  if (letters.length === 0 && errors.length > 0) {
-    return problem(
-      c,
-      "invalid-fields",
-      "There is no dead letter that can be replayed here.",
-      {},
-      {
-        errors: errors.map((error) => ({
-          pointer: `record ${error.line}`,
-          code: "record",
-          ...error,
-        })),
-      },
-    );
-  }
-  // An array of no records is not "no body": it must not send all that is kept.
-  if (letters.length === 0 && !bytes.some((byte) => byte > 0x20)) {
-    const all = await replays.letters({ choice: { filter: {} } }, names);
-    return begun(c, await replays.startDead(all, { rate: 0 }));
-  }
-  const { dead, skipped } = await takeIn(replays, letters, clock.now());
-  const found = await replays.letters({ choice: { names: dead } }, names);
-  const job = await replays.startDead(found, { rate: 0, skipped });
-  return begun(c, job, errors.length === 0 ? {} : { errors });
-}
-
-/** Imports records: which of them are dead letters now, and by connector how many need no sending. */
-async function takeIn(
-  { deadLetters }: Replays,
-  letters: readonly ForeignLetter[],
-  now: number,
-) {
-  const dead: DeadName[] = [];
-  const skipped = new Map<string, number>();
-  for (let from = 0; from < letters.length;) {
-    const connector = letters[from]?.connector ?? "";
-    let to = from;
-    while (
-      to < from + IMPORT_BATCH && letters[to]?.connector === connector
-    ) to++;
-    const some = letters.slice(from, to);
-    from = to;
-    for (
-      const { id, outcome } of await deadLetters.import(connector, some, now)
-    ) {
-      if (outcome === "imported" || outcome === "dead") {
-        dead.push({ connector, id });
-      } else skipped.set(connector, (skipped.get(connector) ?? 0) + 1);
-    }
-  }
-  return { dead, skipped };
-}
-
-function rfc3339(at: number): string {
-  return new Date(at).toISOString();
 }
