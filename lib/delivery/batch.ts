@@ -51,8 +51,6 @@ export type Interruption = Extract<Outcome, { kind: "retry" | "held" }>;
 
 /** Events in log order, what became of each so far, and which go into the next attempt. Places count from 0. */
 export class Batch {
-  /** The events not settled yet. */
-  readonly run: EventRun;
   /** It can hold no more: newer events cannot join. */
   full = false;
   /** Some event was taken, or the test event was: a refusal is the event's own fault, not that of the settings. */
@@ -61,11 +59,12 @@ export class Batch {
   isProgress = false;
   /** Bytes of the events that were filtered, those settled since too. */
   filteredBytes = 0;
-  readonly #states: number[] = [];
+  #run: EventRun;
+  #states: number[] = [];
   /** Attempts that carried each event. */
-  readonly #tries: number[] = [];
+  #tries: number[] = [];
   /** What the SIEM said of each event that it took. */
-  readonly #answers: (Answer | undefined)[] = [];
+  #answers: (Answer | undefined)[] = [];
   #refusals = new Map<number, Refusal>();
   /** What is to be sent, in order; each list goes into one attempt where it fits. */
   #groups: number[][] = [];
@@ -74,8 +73,13 @@ export class Batch {
 
   /** The run is the batch's own from now on. */
   constructor(run: EventRun, filtered: Filtered = NONE_FILTERED) {
-    this.run = run;
+    this.#run = run;
     this.#join(run.count, filtered);
+  }
+
+  /** The events not settled yet. */
+  get run(): EventRun {
+    return this.#run;
   }
 
   get count(): number {
@@ -254,18 +258,11 @@ export class Batch {
       state === REFUSED && !this.taken && this.#refusals.get(place)?.sent
     );
     const length = open === -1 ? this.count : open;
-    const run = new EventRun();
-    append(run, {
-      segments: this.run.segments.splice(0, length),
-      indexes: this.run.indexes.splice(0, length),
-    });
-    const tries = this.#tries.splice(0, length);
-    const answers = this.#answers.splice(0, length);
+    const { run, states, tries, answers } = this.#takeOff(length);
     let delivered = 0, expired = 0, filtered = 0;
     const dead: DeadEvent[] = [];
     const ranges: RunRange[] = [];
     let first = 0;
-    const states = this.#states.splice(0, length);
     for (let place = 0; place < length; place++) {
       const state = states[place] as number, next = place + 1;
       if (
@@ -290,6 +287,31 @@ export class Batch {
     this.#renumber(length);
     if (length > 0) this.full = false;
     return { run, delivered, expired, dead, filtered, ranges };
+  }
+
+  /** Takes so many events off the front, with what is known of each. */
+  #takeOff(length: number) {
+    const run = this.#run, states = this.#states;
+    const tries = this.#tries, answers = this.#answers;
+    // Nearly always all of them: nothing is copied then.
+    if (length === run.count) {
+      this.#run = new EventRun();
+      this.#states = [];
+      this.#tries = [];
+      this.#answers = [];
+      return { run, states, tries, answers };
+    }
+    const taken = new EventRun();
+    append(taken, {
+      segments: run.segments.splice(0, length),
+      indexes: run.indexes.splice(0, length),
+    });
+    return {
+      run: taken,
+      states: states.splice(0, length),
+      tries: tries.splice(0, length),
+      answers: answers.splice(0, length),
+    };
   }
 
   #decide(
@@ -357,11 +379,9 @@ export class Batch {
 
   #join(events: number, { ranges, bytes }: Filtered): void {
     const from = this.#states.length;
-    for (let n = 0; n < events; n++) {
-      this.#states.push(PENDING);
-      this.#tries.push(0);
-      this.#answers.push(undefined);
-    }
+    this.#states = longer(this.#states, events, PENDING);
+    this.#tries = longer(this.#tries, events, 0);
+    this.#answers = longer(this.#answers, events, undefined);
     for (const { at, count, by } of ranges) {
       const state = FILTERED + SCOPE_KEYS.indexOf(by);
       this.#states.fill(state, from + at, from + at + count);
@@ -389,9 +409,16 @@ export class Batch {
   #renumber(gone: number): void {
     if (gone === 0) return;
     this.#groups = this.#groups.map((group) => group.map((at) => at - gone));
+    if (this.#refusals.size === 0) return;
     const kept = [...this.#refusals].filter(([place]) => place >= gone);
     this.#refusals = new Map(kept.map(([place, why]) => [place - gone, why]));
   }
+}
+
+/** The list with so many more of `value`. Made in its length: lists that grow leave a trail of their smaller selves. */
+function longer<T>(list: T[], more: number, value: T): T[] {
+  const added = new Array<T>(more).fill(value);
+  return list.length === 0 ? added : list.concat(added);
 }
 
 /** Not by spreading: a run may be longer than a call has room for. */
