@@ -3,7 +3,7 @@
 import { Hono } from "hono";
 import { readAllBooks } from "../lib/delivery/books_watch.ts";
 import { DeadLetters } from "../lib/log/dead_kept.ts";
-import { KvTimeout } from "../lib/log/kv.ts";
+import { isStoreDown } from "../lib/log/kv.ts";
 import { mountBooks } from "./admin/books.ts";
 import { mountDeadLetters } from "./admin/dead_letters.ts";
 import { mountEvents } from "./admin/events.ts";
@@ -35,7 +35,7 @@ export function besideHec(deps: AppDeps): BesideHec {
     problem(c, "not-found", "The relay has nothing at this address.")
   );
   rest.onError((error, c) => {
-    if (error instanceof KvTimeout) {
+    if (isStoreDown(error)) {
       return problem(c, "store-down", "The store does not answer.", {
         "Retry-After": "5",
       });

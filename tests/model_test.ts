@@ -78,6 +78,8 @@ class World {
       location: null,
       openKv: () => Promise.resolve(kv.view()),
       clock,
+      // Nothing hangs here: on a busy machine the clock must not outrun the store.
+      callMs: 3_600_000,
       connectors: () => NAMES,
       keep: 0,
     }));

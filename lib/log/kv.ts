@@ -38,6 +38,17 @@ export function isDiskFull(error: unknown): boolean {
     error.message.includes("database or disk is full");
 }
 
+/**
+ * The store did not answer, or answered with a fault of its own; nothing is wrong with what was asked. A call in flight
+ * while its handle is replaced ends with the handle.
+ */
+export function isStoreDown(error: unknown): boolean {
+  return error instanceof KvTimeout || isLocked(error) || isDiskFull(error) ||
+    error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.Interrupted ||
+    error instanceof Error && error.message.startsWith("KV Connect failed");
+}
+
 /** What a thrown value says. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

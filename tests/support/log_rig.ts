@@ -28,6 +28,8 @@ export interface RigOptions extends Partial<LogOptions> {
   /** Default in memory; null: what `openKv` gives without one, a store of kind `platform`. */
   readonly location?: string | null;
   readonly openKv?: (path?: string) => Promise<Kv>;
+  /** How long one call of the store may take, in milliseconds of `clock`. */
+  readonly callMs?: number;
 }
 
 /** A seeded generator of 0 ≤ x < 1 (mulberry32). */
@@ -43,13 +45,14 @@ export function seeded(seed: number): () => number {
 
 /** Opens store and log. Close the log at the end. */
 export async function openRig(options: RigOptions = {}): Promise<EventLog> {
-  const { location = ":memory:", openKv, ...rest } = options;
+  const { location = ":memory:", openKv, callMs, ...rest } = options;
   const clock: Clock = rest.clock ?? systemClock;
   const logger: Logger = rest.logger ?? silentLogger;
   const store = await openStore(location ?? undefined, {
     clock,
     logger,
     ...(openKv === undefined ? {} : { openKv }),
+    ...(callMs === undefined ? {} : { callMs }),
   });
   try {
     return await openLog(store, {

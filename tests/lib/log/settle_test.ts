@@ -9,10 +9,10 @@ import { ManualClock } from "../../support/manual_clock.ts";
 
 const always = new AbortController().signal;
 
-/** A place that fits no value. */
+/** A place that fits no value, packed or not: names that no codec shrinks. */
 function tooLarge(place: Place): Place {
   const start: Record<string, number> = {};
-  for (let n = 0; n < 5_000; n++) start[`lane-of-a-process-${n}`] = n;
+  for (let n = 0; n < 5_000; n++) start[crypto.randomUUID()] = n;
   return { ...place, start };
 }
 
