@@ -9,11 +9,7 @@
 
 import type { Holding, PlaceError } from "../log/cursor.ts";
 import { DeadPlanRefused } from "../log/dead_books.ts";
-import {
-  commitDecisions,
-  commitPart,
-  type JobDecision,
-} from "../log/job_progress.ts";
+import { commitPart } from "../log/job_progress.ts";
 import { type JobPart, type JobRecord, leftOf } from "../log/job.ts";
 import { openJobs, readJobRecord, readPart } from "../log/jobs.ts";
 import { messageOf } from "../log/kv.ts";
@@ -21,16 +17,15 @@ import type { Replays } from "../log/replays.ts";
 import { Bases } from "../log/standing.ts";
 import { probeDelay, retryDelay } from "./backoff.ts";
 import type { Interruption } from "./batch.ts";
-import { EventView } from "../event.ts";
 import type { Scoping, Source } from "./batches.ts";
-import { deadLetterLine } from "./dead_letter_file.ts";
+import { type DecidedContext, makeDurable } from "./replay_commit.ts";
 import { nextLetters, nextOfLog, type ReplayBatch } from "./replay_batch.ts";
 import { Sender, type SenderContext } from "./sender.ts";
 import type { SettlementContext } from "./settlement.ts";
 
 /** How often to look for jobs that other processes began, in milliseconds. */
 const LOOK_MS = 2_000;
-/** Between two tries of a commit, and after a lease that is lost. */
+/** After a store that failed, and after a lease that is lost. */
 const RETRY_MS = 1_000;
 
 export interface ReplayContext
@@ -214,7 +209,7 @@ export class ReplayTurns {
     const interruption = await this.#sender.make(batch.batch);
     const decisions = batch.take(clock.now());
     const sent = decisions.filter((one) => "id" in one).length;
-    await this.#commit(work, decisions);
+    work.part = await makeDurable(this.#decided, work.part, decisions);
     // What did not fit into an attempt has left the batch, and is collected again.
     if (batch.isOver || batch.batch.count === 0) work.batch = undefined;
     const { rate } = work.record;
@@ -243,64 +238,6 @@ export class ReplayTurns {
     return bases === undefined
       ? nextLetters(context, part, bounds)
       : nextOfLog(context, { record, part, bases }, bounds);
-  }
-
-  /** Until all of it is durable. @throws {DeadPlanRefused} when the lease is lost, or when the loop is to end. */
-  async #commit(work: Work, decisions: readonly JobDecision[]): Promise<void> {
-    const { store } = this.#replays;
-    const { clock, logger, name } = this.#context;
-    await this.#file(decisions);
-    let open = decisions;
-    while (open.length > 0) {
-      const before = work.part;
-      const commit = { store, fence: this.#fence, now: clock.now() };
-      try {
-        const { part, done } = await commitDecisions(commit, before, open);
-        work.part = part;
-        open = open.slice(done);
-        continue;
-      } catch (error) {
-        if (error instanceof DeadPlanRefused) throw error;
-        logger.log("warn", "store.slow", "A replay's progress waits", {
-          connector: name,
-          error: messageOf(error),
-        });
-      }
-      await store.refresh().catch(() => undefined);
-      await clock.sleep(RETRY_MS, this.#stop);
-      // It may have happened: the part tells how much of it.
-      const part = await readPart(store, before.job, name);
-      if (part === undefined) throw new DeadPlanRefused("The job is gone");
-      let counted = leftOf(before) - leftOf(part);
-      work.part = part;
-      while (counted > 0) {
-        const [one] = open;
-        if (one === undefined) break;
-        counted -= "count" in one ? one.count : 1;
-        open = open.slice(1);
-      }
-    }
-  }
-
-  /** New dead letters go into the file, before the store has them: written twice is harmless. */
-  async #file(decisions: readonly JobDecision[]): Promise<void> {
-    const { deadLetterFile, name: connector } = this.#context;
-    if (deadLetterFile === undefined) return;
-    const view = new EventView();
-    const lines = decisions.flatMap((one) =>
-      one.kind === "dead" && one.letter !== undefined && one.origin
-        ? [
-          deadLetterLine(view.at(one.origin.segment, one.origin.index), {
-            at: one.letter.at,
-            connector,
-            error: one.error,
-            reason: one.reason,
-            attempts: one.attempts,
-          }),
-        ]
-        : []
-    );
-    if (lines.length > 0) await deadLetterFile.append(lines);
   }
 
   async #interrupt(work: Work, fault: Interruption): Promise<void> {
@@ -345,6 +282,11 @@ export class ReplayTurns {
     if (await this.#replays.hasOpen(name)) return;
     this.#lookedAtDead = books.dead;
     if (books.dead > 0) await this.#replays.startGivenUp(name);
+  }
+
+  get #decided(): DecidedContext {
+    const { store } = this.#replays;
+    return { ...this.#context, store, fence: this.#fence, stop: this.#stop };
   }
 
   get #commitNow() {

@@ -4,7 +4,7 @@ import type { Sink } from "../connector.ts";
 import { EventRun, EventView, type Position, type Segment } from "../event.ts";
 import { readDeadLetter } from "../log/dead_record.ts";
 import { newLetter } from "../log/dead_letters.ts";
-import type { JobDecision } from "../log/job_progress.ts";
+import type { JobDecision } from "../log/job_decision.ts";
 import { within } from "../log/job_range.ts";
 import { type JobPart, type JobRecord, leftOf } from "../log/job.ts";
 import { ITEMS, readItems } from "../log/jobs.ts";

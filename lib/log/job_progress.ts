@@ -5,23 +5,26 @@
  * Invariants: each commit checks the connector's epoch, and by `changeDead` that nothing of the connector's dead
  * letters changed since it was planned: what it takes out of one count of the books was there. What a person did to a
  * letter while it was being sent (discarded it) is undone by what the SIEM did: it has the event.
+ *
+ * Over 300 lines because all that one commit holds is weighed in one class.
  */
 
-import type { Answer, Reason } from "../connector.ts";
-import type { Position, Segment } from "../event.ts";
+import type { Answer } from "../connector.ts";
+import type { Position } from "../event.ts";
 import { changeDead, type DeadDeltas } from "./dead_books.ts";
-import { type DeadEnd, endOf, importId, readAll } from "./dead_ends.ts";
+import { type DeadEnd, importId } from "./dead_ends.ts";
 import { COMMIT_BYTES, COMMIT_WRITES, positionOf } from "./dead_letters.ts";
 import {
   type DeadWrite,
   entryValue,
   keysOf,
-  type NewDeadLetter,
   sizeOf,
   writesOf,
 } from "./dead_record.ts";
 import { replayedWrite } from "./history.ts";
 import { type JobPart, leftOf, partValue } from "./job.ts";
+import type { JobDecision, JobSent } from "./job_decision.ts";
+import { type Fields, type Known, readKnown } from "./job_known.ts";
 import {
   deadAtKey,
   deadEndKey,
@@ -30,44 +33,12 @@ import {
   jobPartKey,
 } from "./keys.ts";
 import { numberIn, textIn, toValue } from "./kv.ts";
-import { type Marks, readSent, type Standing, standingBy } from "./standing.ts";
+import { type Standing, standingBy } from "./standing.ts";
 import type { Store } from "./store.ts";
 
 const MAX_MUTATIONS = 900;
 /** Events looked at for one commit. */
 const EVENTS = 100;
-
-/** What was decided of one event, or of several in a row that were not sent. */
-export type JobDecision =
-  & {
-    /** A replay of the log: the place behind it. */
-    readonly place?: Position;
-  }
-  & (
-    | { readonly kind: "skipped" | "filtered"; readonly count: number }
-    | {
-      readonly kind: "delivered";
-      readonly id: string;
-      /** How it stood by the history. */
-      readonly base: Standing;
-      readonly attempts: number;
-      readonly answer: Answer;
-    }
-    | {
-      readonly kind: "dead";
-      readonly id: string;
-      readonly base: Standing;
-      readonly reason: Reason;
-      readonly error: string;
-      readonly attempts: number;
-      /** As it is kept where it is no dead letter yet; undefined: it was one. */
-      readonly letter: NewDeadLetter | undefined;
-      /** Where it lies in the log, if it does. */
-      readonly origin?: { readonly segment: Segment; readonly index: number };
-    }
-  );
-
-type Sent = Exclude<JobDecision, { kind: "skipped" | "filtered" }>;
 
 /** What a commit needs beside the decisions. */
 export interface JobCommit {
@@ -161,8 +132,12 @@ class Plan {
 
   async fill(decisions: readonly JobDecision[]): Promise<void> {
     const some = decisions.slice(0, EVENTS);
-    const sent = some.filter((one): one is Sent => "id" in one);
-    const known = await this.#read(sent);
+    const sent = some.filter((one): one is JobSent => "id" in one);
+    const known = await readKnown(
+      this.#commit.store,
+      this.part.connector,
+      sent.map(({ id }) => id),
+    );
     for (const one of some) {
       if (!("id" in one)) {
         this.#count(one.kind, one.count, one.place);
@@ -188,7 +163,7 @@ class Plan {
   }
 
   /** False: this commit has no room for it. */
-  async #add(one: Sent, known: Known): Promise<boolean> {
+  async #add(one: JobSent, known: Known): Promise<boolean> {
     const { id } = one;
     const record = known.records.get(id);
     const at = positionOf(id);
@@ -208,7 +183,7 @@ class Plan {
   }
 
   #delivered(
-    { id, attempts, answer }: Extract<Sent, { kind: "delivered" }>,
+    { id, attempts, answer }: Extract<JobSent, { kind: "delivered" }>,
     { record, standing, end }: {
       readonly record: Fields | undefined;
       readonly standing: Standing;
@@ -252,7 +227,7 @@ class Plan {
   }
 
   async #dead(
-    one: Extract<Sent, { kind: "dead" }>,
+    one: Extract<JobSent, { kind: "dead" }>,
     { record, standing, entry }: {
       readonly record: Fields | undefined;
       readonly standing: Standing;
@@ -341,59 +316,4 @@ class Plan {
     this.sets.push(replayedWrite(connector, { ...this.#run, at }));
     this.#run = undefined;
   }
-
-  async #read(sent: readonly Sent[]): Promise<Known> {
-    const { store } = this.#commit;
-    const { connector } = this.part;
-    const ids = sent.map(({ id }) => id);
-    const records = await readNamed(store, ids, (id) => deadKey(connector, id));
-    const dead = ids.filter((id) => records.has(id));
-    const entries = await readNamed(
-      store,
-      dead,
-      (id) => deadAtKey(connector, numberIn(records.get(id) ?? {}, "at"), id),
-    );
-    const found = await readNamed(
-      store,
-      ids,
-      (id) => deadEndKey(connector, id),
-    );
-    const ends = new Map<string, DeadEnd>();
-    for (const [id, record] of found) {
-      const end = endOf(record);
-      if (end !== undefined) ends.set(id, end);
-    }
-    const marks = new Map<string, Marks>();
-    for (const id of ids) {
-      const at = positionOf(id);
-      if (at === undefined || marks.has(at.segment)) continue;
-      const sent = await readSent(store, connector, at.segment);
-      marks.set(at.segment, { dead: new Set(dead), ends, sent });
-    }
-    return { records, entries, ends, marks };
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-interface Known {
-  readonly records: ReadonlyMap<string, Fields>;
-  /** Of the index. */
-  readonly entries: ReadonlyMap<string, Fields>;
-  readonly ends: ReadonlyMap<string, DeadEnd>;
-  readonly marks: ReadonlyMap<string, Marks>;
-}
-
-async function readNamed(
-  store: Store,
-  ids: readonly string[],
-  keyOf: (id: string) => Deno.KvKey,
-): Promise<Map<string, Fields>> {
-  const records = await readAll(store, ids.map(keyOf));
-  const named = new Map<string, Fields>();
-  for (const [n, id] of ids.entries()) {
-    const record = records[n];
-    if (record !== undefined) named.set(id, record);
-  }
-  return named;
 }
