@@ -37,7 +37,7 @@ export async function makeDurable(
   first: JobPart,
   decisions: readonly JobDecision[],
 ): Promise<JobPart> {
-  const { store, clock, logger, name, fence, stop } = context;
+  const { store, clock, logger, name, fence } = context;
   await file(context, decisions);
   let open = decisions, now = first;
   while (open.length > 0) {
@@ -55,10 +55,8 @@ export async function makeDurable(
         error: messageOf(error),
       });
     }
-    await store.refresh().catch(() => undefined);
-    await clock.sleep(RETRY_MS, stop);
     // It may have happened: the part tells how much of it.
-    const part = await readPart(store, before.job, name);
+    const part = await readAgain(context, before.job);
     if (part === undefined) throw new DeadPlanRefused("The job is gone");
     let counted = leftOf(before) - leftOf(part);
     now = part;
@@ -70,6 +68,22 @@ export async function makeDurable(
     }
   }
   return now;
+}
+
+/** The part, as soon as the store tells: forgotten meanwhile, what the SIEM took would go to it again. */
+async function readAgain(
+  { store, clock, name, stop }: DecidedContext,
+  job: string,
+): Promise<JobPart | undefined> {
+  for (;;) {
+    await store.refresh().catch(() => undefined);
+    await clock.sleep(RETRY_MS, stop);
+    try {
+      return await readPart(store, job, name);
+    } catch {
+      // It is still away, which was said.
+    }
+  }
 }
 
 /** New dead letters go into the file, before the store has them: written twice is harmless. */

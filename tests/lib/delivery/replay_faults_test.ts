@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { drive } from "../../support/drive.ts";
+import { drive, pass } from "../../support/drive.ts";
 import { type Fault, FaultyStore } from "../../support/faulty_kv.ts";
 import { seeded } from "../../support/log_rig.ts";
 import { ReplayRig } from "../../support/replay_rig.ts";
@@ -69,4 +69,42 @@ Deno.test("replay: lost replies, commits refused after they were done and late o
     }
     kv.close();
   }
+});
+
+Deno.test("replay: a batch that was taken while the store was away is not sent again when it is back", async () => {
+  const kv = await Deno.openKv(":memory:");
+  let isAway = false;
+  const faulty = new FaultyStore(kv, {
+    commit: () => isAway ? "throw_before" : undefined,
+    read: () => isAway ? "throw" : undefined,
+  });
+  {
+    await using rig = await ReplayRig.open({
+      openKv: faulty.openKv,
+      limits: { events: 3 },
+    });
+    const texts = ["a", "b", "c", "d", "e"];
+    for (const text of texts) rig.bad.add(text);
+    await rig.append("ok", ...texts);
+    rig.bad.clear();
+    const sink = rig.sink();
+    const from = sink.history.length;
+    sink.auto = () => {
+      isAway = sink.history.length === from + 1;
+      return { kind: "delivered" };
+    };
+    const { id } = await rig.replayDead();
+    for (let n = 0; n < 4; n++) {
+      await pass(rig.clock, 1_000);
+    }
+    isAway = false;
+    for (let n = 0; n < 4; n++) {
+      await pass(rig.clock, 1_000);
+    }
+    await drive(rig.clock, rig.rest());
+    deepEqual(sink.history.slice(from), ["a b c", "d e"]);
+    equal(await rig.counts(id), "5 0 0 0 0 finished");
+    equal(await rig.figures(), "6 6 0 0 0 0");
+  }
+  kv.close();
 });
