@@ -5,6 +5,8 @@
  * Invariants: what a batch decided is durable before the next is sent, so a kill repeats at most one; a batch whose
  * commit is refused (the lease is lost) is forgotten. Weather and setup faults make a job wait, for ever; a pause takes
  * hold after the batch in flight. Jobs come one after the other, the oldest first; a paused one holds up none.
+ *
+ * Over 300 lines because every step of a turn reads and changes the same state.
  */
 
 import type { Holding, PlaceError } from "../log/cursor.ts";

@@ -1,6 +1,8 @@
 /**
  * Replays as people and programs ask for them: counting, beginning, looking, pausing. What sends is in
  * `lib/delivery/replay.ts`, in each connector's own loop.
+ *
+ * Over 300 lines because it is all that the API can ask of replays, in one class.
  */
 
 import type { Clock } from "../clock.ts";
