@@ -132,6 +132,7 @@ Deno.test("replay: a probe by hand tries a job that waits at once", async () => 
       hear = heard;
       return () => {};
     },
+    skipped: () => Promise.resolve(),
   };
   await using rig = await ReplayRig.open({ hands });
   rig.bad.add("b");
