@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import * as registry from "../connectors/registry.ts";
-import { runCli } from "../lib/cli/run.ts";
 import { startDemoSiem } from "../lib/demo/siem.ts";
+import { commandLine, inFolder } from "./support/command_line.ts";
 import { poll } from "./support/poll.ts";
 import { startRelay } from "./support/processes.ts";
-import { sinkEnvironment } from "./support/sinks.ts";
 
 /** Connectors by hand, and the strict retry policy, through the program as an operator runs it. */
 
@@ -18,17 +16,6 @@ interface Row {
   readonly state: string;
   readonly waiting: number;
   readonly difference: number;
-}
-
-async function inFolder(
-  use: (folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "hecate-hand-" });
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 async function post(url: string, events: readonly number[]): Promise<void> {
@@ -67,21 +54,11 @@ function until(url: string, holds: (row: Row) => boolean): Promise<Row> {
   });
 }
 
-async function hecate(url: string, line: string) {
-  const out: string[] = [], err: string[] = [];
-  const code = await runCli(line.split(" "), {
-    env: { HECATE_URL: url, HECATE_ADMIN_TOKEN: "hca_edge" },
-    types: Object.values(registry),
-    version: "1.2.3",
-    platform: "deno 0",
-    readFile(path) {
-      throw new Deno.errors.NotFound(path);
-    },
-    sinkEnvironment: () => sinkEnvironment(),
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
+function hecate(url: string, line: string) {
+  return commandLine(line, {
+    HECATE_URL: url,
+    HECATE_ADMIN_TOKEN: "hca_edge",
   });
-  return { code, out, err };
 }
 
 function numbers(

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import * as registry from "../connectors/registry.ts";
-import { runCli } from "../lib/cli/run.ts";
 import { startDemoSiem } from "../lib/demo/siem.ts";
+import { commandLine, inFolder } from "./support/command_line.ts";
 import { seeded } from "./support/log_rig.ts";
 import { poll } from "./support/poll.ts";
 import { startRelay } from "./support/processes.ts";
 import { testSeed } from "./support/seed.ts";
-import { sinkEnvironment } from "./support/sinks.ts";
 
 /** Replays through the program as an operator runs it. */
 
@@ -15,17 +13,6 @@ const TOKENS = {
   HECATE_ADMIN_TOKEN: "hca_edge",
 };
 const BATCH = 10;
-
-async function inFolder(
-  use: (folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "hecate-replay-" });
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 async function post(
   url: string,
@@ -69,21 +56,11 @@ async function jobAt(url: string, id: string) {
   return json;
 }
 
-async function hecate(url: string, line: string) {
-  const out: string[] = [], err: string[] = [];
-  const code = await runCli(line.split(" "), {
-    env: { HECATE_URL: url, HECATE_ADMIN_TOKEN: "hca_edge" },
-    types: Object.values(registry),
-    version: "1.2.3",
-    platform: "deno 0",
-    readFile(path) {
-      throw new Deno.errors.NotFound(path);
-    },
-    sinkEnvironment: () => sinkEnvironment(),
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
+function hecate(url: string, line: string) {
+  return commandLine(line, {
+    HECATE_URL: url,
+    HECATE_ADMIN_TOKEN: "hca_edge",
   });
-  return { code, out, err };
 }
 
 function numbers(

@@ -22,6 +22,14 @@ export async function readBytes(
     }
     pieces.push(piece);
   }
+  return concat(pieces, length);
+}
+
+/** The pieces, `length` bytes in all, as one. */
+export function concat(
+  pieces: readonly Uint8Array[],
+  length: number,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let at = 0;
   for (const piece of pieces) {

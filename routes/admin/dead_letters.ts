@@ -13,7 +13,7 @@ import { type DeadRecord, previewOf } from "../../lib/log/dead_record.ts";
 import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
-import { jsonOf, readBytes } from "./bodies.ts";
+import { concat, jsonOf, readBytes } from "./bodies.ts";
 import {
   choiceOf,
   FILTER_NAMES,
@@ -215,19 +215,6 @@ async function* chunksOf(
     bytes = 0;
   }
   yield concat(lines, bytes);
-}
-
-function concat(
-  pieces: readonly Uint8Array[],
-  length: number,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }
 
 async function groups(

@@ -1,32 +1,12 @@
 import assert from "node:assert/strict";
-import * as registry from "../../../connectors/registry.ts";
-import { runCli } from "../../../lib/cli/run.ts";
 import { EVERY_PROTOCOL } from "../../../lib/demo/offer.ts";
 import { startDemoSiem } from "../../../lib/demo/siem.ts";
-import { sinkEnvironment } from "../../support/sinks.ts";
-
-/** Runs a command line; what it printed and how it ended. */
-async function run(line: string, env: Readonly<Record<string, string>>) {
-  const out: string[] = [], err: string[] = [];
-  const code = await runCli(line.split(" "), {
-    env,
-    types: Object.values(registry),
-    version: "1.2.3",
-    platform: "deno 0",
-    readFile(path) {
-      throw new Deno.errors.NotFound(path);
-    },
-    sinkEnvironment: () => sinkEnvironment(),
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-  });
-  return { code, out, err };
-}
+import { commandLine } from "../../support/command_line.ts";
 
 Deno.test("connectors test: the steps, then the diagnosis; exit 0, one event only when asked", async () => {
   await using siem = await startDemoSiem({ targets: EVERY_PROTOCOL });
   const env = siem.environment();
-  const plain = await run("connectors test splunk", env);
+  const plain = await commandLine("connectors test splunk", env);
   assert.equal(plain.code, 0);
   assert.match(plain.out[0] ?? "", /^Test connection: splunk \(/);
   assert.match(plain.out[1] ?? "", /^Trying http:\/\/127\.0\.0\.1:\d+\/splunk/);
@@ -39,7 +19,7 @@ Deno.test("connectors test: the steps, then the diagnosis; exit 0, one event onl
   assert.match(plain.out[5] ?? "", /^┌ It works\./);
   assert.match(plain.out.at(-1) ?? "", /^└ /);
   assert.equal(siem.received("splunk").length, 0);
-  const asked = await run("connectors test splunk --event -q", env);
+  const asked = await commandLine("connectors test splunk --event -q", env);
   assert.equal(asked.code, 0);
   assert.match(asked.out[0] ?? "", /^✓ Address/);
   assert.equal(siem.received("splunk").length, 1);
@@ -48,7 +28,7 @@ Deno.test("connectors test: the steps, then the diagnosis; exit 0, one event onl
 Deno.test("connectors test: exit 7 when a step fails, 3 for an unknown name, 78 for a wrong configuration", async () => {
   await using siem = await startDemoSiem();
   const env = siem.environment();
-  const wrong = await run("connectors test splunk --json", {
+  const wrong = await commandLine("connectors test splunk --json", {
     ...env,
     SPLUNK_HEC_TOKEN: "S3cr3t-wrong",
   });
@@ -64,25 +44,25 @@ Deno.test("connectors test: exit 7 when a step fails, 3 for an unknown name, 78 
     "detail",
   ]);
   assert.ok(!wrong.out.join().includes("S3cr3t-wrong"));
-  const unknown = await run("connectors test splnk", env);
+  const unknown = await commandLine("connectors test splnk", env);
   assert.equal(unknown.code, 3);
   assert.deepEqual(unknown.err, [
     'hecate: no connector "splnk". Did you mean "splunk"?',
     "Configured: crowdstrike, hec, splunk.",
   ]);
-  const none = await run("connectors test x", {});
+  const none = await commandLine("connectors test x", {});
   assert.deepEqual(none.err.at(-1), "None is configured.");
-  const broken = await run("connectors test splunk", {
+  const broken = await commandLine("connectors test splunk", {
     SPLUNK_HEC_URL: "https://x.example",
   });
   assert.equal(broken.code, 78);
   assert.match(broken.err.join("\n"), /SPLUNK_HEC_TOKEN/);
-  assert.equal((await run("connectors test", env)).code, 2);
+  assert.equal((await commandLine("connectors test", env)).code, 2);
 });
 
 Deno.test("connectors test: sumo's address is shown by host and last four alone", async () => {
   const code = "ZaVnC4dhaV1-s3cr3t-Q9xY";
-  const { out } = await run("connectors test sumo", {
+  const { out } = await commandLine("connectors test sumo", {
     SUMO_HTTP_SOURCE_URL: `http://127.0.0.1:9/receiver/v1/http/${code}`,
   });
   assert.match(out[1] ?? "", /^Trying http:\/\/127\.0\.0\.1:9\/…Q9xY now/);
@@ -95,7 +75,7 @@ Deno.test("connectors list and test: what an address's query says is masked", as
     HEC_TOKEN: "hec-token",
   };
   for (const line of ["connectors list", "connectors test hec"]) {
-    const told = await run(line, env);
+    const told = await commandLine(line, env);
     const text = [...told.out, ...told.err].join("\n");
     assert.match(text, /127\.0\.0\.1:9\/in\?token=\*{8}/, line);
     assert.doesNotMatch(text, /s3cr3t-1/, line);
@@ -109,14 +89,14 @@ Deno.test("connectors list: what is configured, where it leads, no secret", asyn
     HEC_ENABLED: "false",
     QRADAR_SYSLOG_HOST: "qradar.example",
   };
-  const table = await run("connectors list", env);
+  const table = await commandLine("connectors list", env);
   assert.equal(table.code, 0);
   assert.deepEqual(table.out.map((line) => line.split(/ {2,}/)), [
     ["NAME", "TYPE", "STATE", "TO", "FROM"],
     ["hec", "hec", "off", "https://siem.example/logs", "environment"],
     ["qradar", "qradar", "on", "qradar.example", "environment"],
   ]);
-  const json = await run("connectors list --json", env);
+  const json = await commandLine("connectors list --json", env);
   assert.deepEqual(JSON.parse(json.out[0] ?? ""), {
     name: "hec",
     type: "hec",
@@ -126,5 +106,5 @@ Deno.test("connectors list: what is configured, where it leads, no secret", asyn
     from: "environment",
   });
   assert.ok(!json.out.join().includes("S3cr3t"));
-  assert.deepEqual((await run("connectors list", {})).out, []);
+  assert.deepEqual((await commandLine("connectors list", {})).out, []);
 });
