@@ -7,6 +7,8 @@ export class CrashingKv {
   left = Infinity;
   /** The last commit is carried out although its caller never hears of it. */
   isLastDone = false;
+  /** Calls under way: no clock should outrun them. */
+  calls = 0;
   readonly #kv: Deno.Kv;
 
   constructor(kv: Deno.Kv) {
@@ -17,8 +19,28 @@ export class CrashingKv {
     return this.left <= 0;
   }
 
+  /** Counts a call for as long as it takes. */
+  async #counted<T>(call: () => Promise<T>): Promise<T> {
+    this.calls++;
+    try {
+      return await call();
+    } finally {
+      this.calls--;
+    }
+  }
+
+  async *#listed<T>(entries: AsyncIterator<T>): AsyncGenerator<T> {
+    for (;;) {
+      const { done, value } = await this.#counted(() => entries.next());
+      if (done) return;
+      yield value;
+    }
+  }
+
   view(): Kv {
     const kv = this.#kv;
+    const counted = <T>(call: () => Promise<T>) => this.#counted(call);
+    const listed = <T>(entries: AsyncIterator<T>) => this.#listed(entries);
     const alive = () => {
       if (this.isOver) throw new Error("The process is dead");
     };
@@ -37,7 +59,9 @@ export class CrashingKv {
             const operation = target.atomic();
             return new Proxy(operation, {
               get(inner, part, self) {
-                if (part === "commit") return () => commit(inner);
+                if (part === "commit") {
+                  return () => counted(() => commit(inner));
+                }
                 const member = Reflect.get(inner, part);
                 return typeof member !== "function"
                   ? member
@@ -49,10 +73,19 @@ export class CrashingKv {
             });
           };
         }
+        if (name === "list") {
+          return (...args: Parameters<Deno.Kv["list"]>) => {
+            alive();
+            return listed(target.list(...args));
+          };
+        }
         const member = Reflect.get(target, name);
         return typeof member !== "function" ? member : (...args: unknown[]) => {
-          if (name !== "commitVersionstamp") alive();
-          return Reflect.apply(member, target, args);
+          if (name === "commitVersionstamp") {
+            return Reflect.apply(member, target, args);
+          }
+          alive();
+          return counted(async () => await Reflect.apply(member, target, args));
         };
       },
     });
