@@ -32,8 +32,8 @@ const LONGEST_LIFE_MS = 350, LONGEST_REACH_MS = 5_000;
 const RANDOM_EVERY = 4;
 /** Between two looks at the status, milliseconds. */
 const LOOK_MS = 40;
-/** With so many kills each point must have had its turn, on one side at least. */
-const KILLS_FOR_ALL = 60;
+/** From so many kills on every point must have ended a life: the rarest (a replay's last commit) is met in one of fifty. */
+const KILLS_FOR_ALL = 150;
 /** For what waits after the last kill. */
 const DRAIN_MS = 60_000;
 const ADMIN = { authorization: "Bearer hca_good" };
@@ -89,14 +89,15 @@ export async function runStorm(options: {
       }
     }
     await storm.end();
-    if (kills >= KILLS_FOR_ALL) {
-      const missed = POINTS.filter((point) =>
-        !["before", "after"].some((when) =>
-          (storm.ended.get(`${when} ${point}`) ?? 0) > 0
-        )
-      );
-      assert.deepEqual(missed, [], "points that no life ended at");
+    const missed = POINTS.filter((point) =>
+      !["before", "after"].some((when) =>
+        (storm.ended.get(`${when} ${point}`) ?? 0) > 0
+      )
+    );
+    if (missed.length > 0) {
+      print(`points that no life ended at: ${missed.join(", ")}`);
     }
+    if (kills >= KILLS_FOR_ALL) assert.deepEqual(missed, [], `seed ${seed}`);
     assert.deepEqual(books.faults(), [], `seed ${seed}`);
     return {
       kills,
