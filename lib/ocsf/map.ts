@@ -9,6 +9,7 @@ import { validateJson } from "../json/scanner.ts";
 import { EVENT, FIELDS, MULTILINE, TIME } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
 import type { GrowingBytes } from "../template.ts";
+import { writeString } from "../template_writers.ts";
 import { putEnrichments } from "./enrichments.ts";
 import { readLine } from "./lines.ts";
 import type { CompiledProfile, Surroundings } from "./profile.ts";
@@ -17,7 +18,6 @@ import {
   putAscii,
   putAsString,
   putInteger,
-  putJsonAsText,
   putOneLine,
   putSpan,
   putText,
@@ -149,6 +149,6 @@ function putOriginal(view: EventView, into: GrowingBytes): void {
   } else {
     putAscii(',"raw_data":', into);
     if (bytes[start] === QUOTE) putSpan(bytes, start, end, into);
-    else putJsonAsText(bytes, start, end, into);
+    else writeString(bytes, start, end, into);
   }
 }

@@ -2,12 +2,9 @@
 
 import { copyBytes, copyOneLine } from "../json/copy.ts";
 import { NUMBER_BYTES, writeInteger } from "../json/numbers.ts";
-import {
-  MAX_ESCAPED,
-  writeJsonString,
-  writeTextAsJson,
-} from "../json/strings.ts";
+import { MAX_ESCAPED, writeTextAsJson } from "../json/strings.ts";
 import type { GrowingBytes } from "../template.ts";
+import { writeString } from "../template_writers.ts";
 
 const QUOTE = 0x22;
 
@@ -74,20 +71,6 @@ export function putText(
   out[into.length++] = QUOTE;
 }
 
-/** A valid JSON value's text as a JSON string with its quotes. */
-export function putJsonAsText(
-  from: Uint8Array,
-  start: number,
-  end: number,
-  into: GrowingBytes,
-): void {
-  into.room(MAX_ESCAPED * (end - start) + 2);
-  const out = into.bytes;
-  out[into.length++] = QUOTE;
-  into.length = writeJsonString(from, start, end, out, into.length);
-  out[into.length++] = QUOTE;
-}
-
 /** Made-up text, shortened to what OCSF allows, as a JSON string with its quotes. Makes strings: the uncommon way. */
 function putString(text: string, into: GrowingBytes): void {
   let end = Math.min(text.length, MAX_TEXT);
@@ -113,5 +96,5 @@ export function putAsString(
     const text = decoder.decode(from.subarray(start, end));
     putString(isString ? JSON.parse(text) : text, into);
   } else if (isString) putSpan(from, start, end, into);
-  else putJsonAsText(from, start, end, into);
+  else writeString(from, start, end, into);
 }
