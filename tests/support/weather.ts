@@ -54,6 +54,41 @@ const SYSLOG: readonly ((random: SeededRandom) => Fault)[] = [
   () => ({ kind: "refuse" }),
 ];
 
+export interface TourOptions {
+  readonly random: SeededRandom;
+  readonly names: readonly string[];
+  /** How long each fault lasts, milliseconds. */
+  readonly span: number;
+  readonly signal: AbortSignal;
+}
+
+/** Every kind of fault once at every target, one after the other. Resolves, early when aborted, with how many there were. */
+export async function tourOfFaults(
+  siem: DemoSiem,
+  { random, names, span, signal }: TourOptions,
+): Promise<number> {
+  const targets = names.map((name) => siem.target(name));
+  const all = [...HTTP, ...REFUSALS].flatMap((made, n) =>
+    targets.flatMap((target) => {
+      const isSyslog = target.url.startsWith("tcp:");
+      const make = isSyslog ? SYSLOG[n] : made;
+      return make === undefined ? [] : [{ target, make }];
+    })
+  );
+  let faults = 0;
+  try {
+    for (const { target, make } of all) {
+      faults++;
+      using _armed = target.fault(make(random));
+      await target.ready();
+      await systemClock.sleep(span, signal);
+    }
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+  }
+  return faults;
+}
+
 /** Faults until the signal aborts; then all are taken back. Resolves then, with how many there were. */
 export async function makeWeather(
   siem: DemoSiem,
