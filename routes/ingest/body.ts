@@ -6,6 +6,8 @@ import { inflate } from "./inflate.ts";
 
 /** A declared length up to this is allocated at once, a larger one as the bytes come. */
 const TRUSTED_LENGTH = 1 << 20;
+/** What Deno reads at once into a chunk of its own. A body within it is that chunk. */
+const CHUNK = 65_536;
 const NOTHING = new Uint8Array(0);
 
 /** Sizes in bytes. */
@@ -111,6 +113,10 @@ export class BodyReader {
     if (request.body === null) {
       return { kind: "whole", bytes: NOTHING, held: 0 };
     }
+    if (declared > CHUNK && declared <= TRUSTED_LENGTH) {
+      const filler = byteReader(request.body);
+      if (filler !== undefined) return await this.#fill(filler, declared);
+    }
     const reader = request.body.getReader();
     const watched = this.#deadlines.watch(() => {
       // Ends the read that is waiting, as if the body were over.
@@ -175,10 +181,76 @@ export class BodyReader {
     };
   }
 
+  /**
+   * Reads a body of several chunks into one buffer of its declared length: half the cost of chunks that the runtime
+   * makes. Only the first read gets that buffer, as a rule for the whole body: what is lent to a read is lost when it
+   * fails or is cancelled. The rest comes through a second one, not larger than a chunk and as little accounted.
+   */
+  async #fill(
+    reader: ReadableStreamBYOBReader,
+    declared: number,
+  ): Promise<Body> {
+    if (!this.take(declared)) {
+      this.#abandon(reader, 0);
+      return BUSY;
+    }
+    const watched = this.#deadlines.watch(() => this.#abandon(reader, 0));
+    let buffer = NOTHING, length = 0;
+    let kind: "whole" | "gone" = "whole";
+    try {
+      let lent = new Uint8Array(declared);
+      for (;;) {
+        const { done, value } = await reader.read(lent);
+        if (done) {
+          if (declared > length) kind = "gone";
+          break;
+        }
+        this.#deadlines.touch(watched);
+        const end = length + value.length;
+        if (end > declared) {
+          this.#abandon(reader, declared);
+          return BROKEN;
+        }
+        if (length === 0) {
+          buffer = new Uint8Array(value.buffer);
+          // Also where nothing is missing: the end must be read, or the server closes the connection.
+          lent = new Uint8Array(Math.min(CHUNK, declared - end || 1));
+        } else {
+          buffer.set(value, length);
+          lent = new Uint8Array(value.buffer);
+        }
+        length = end;
+      }
+    } catch {
+      kind = "gone"; // as in #readPlain
+    } finally {
+      this.#deadlines.unwatch(watched);
+    }
+    return {
+      kind: watched.isExpired ? "slow" : kind,
+      bytes: length === declared ? buffer : buffer.subarray(0, length),
+      held: declared,
+    };
+  }
+
   /** Reads no further. A stream that fails now has nobody left to tell. */
-  #abandon(reader: ReadableStreamDefaultReader, held: number): void {
+  #abandon(
+    reader: ReadableStreamDefaultReader | ReadableStreamBYOBReader,
+    held: number,
+  ): void {
     this.give(held);
     reader.cancel().catch(() => {});
+  }
+}
+
+/** Deno's own bodies are byte streams, unless they came whole with the head; what a test makes is none as a rule. */
+function byteReader(
+  body: ReadableStream<Uint8Array>,
+): ReadableStreamBYOBReader | undefined {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
   }
 }
 

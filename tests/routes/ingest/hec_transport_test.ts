@@ -289,6 +289,31 @@ Deno.test("hec row 77: a client that goes away leaves no half event", async () =
   assert.deepEqual(await relay.texts(), []);
 });
 
+Deno.test("a body of several chunks: whole in one or in many writes, and cut", async () => {
+  await using relay = await openRelay();
+  const port = relay.serve();
+  using client = await connect(port);
+  const event = `"${"x".repeat(997)}"`;
+  const body = `{"event":${event}}`.repeat(200);
+  for (const step of [body.length, 1_460]) {
+    await client.send(head(EVENT, {}, body.length));
+    for (let at = 0; at < body.length; at += step) {
+      await client.send(body.slice(at, at + step));
+    }
+    assert.equal((await client.reply()).status, 200);
+    assert.equal((await relay.texts()).length, 200);
+  }
+  await client.send(head(EVENT, {}, body.length), body.slice(0, -1));
+  await untilHeld(relay, body.length);
+  client[Symbol.dispose]();
+  while (relay.app.heldBytes() > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const kept = await relay.texts();
+  assert.ok(kept.length < 200);
+  assert.deepEqual(new Set(kept), new Set(kept.length > 0 ? [event] : []));
+});
+
 /** Sends half a body, lets `end` happen and says what the client is told and what was kept. */
 async function cutShort(
   end: (client: RawClient, server: Deno.HttpServer) => unknown,
