@@ -7,14 +7,15 @@
  * settle is this record, and the store's own place follows within `holding.ts`'s pause. Only a power cut or a kernel
  * crash can lose the record: then what was sent since the store's place goes again, and nothing is lost.
  *
- * Format: slots of `SLOT_BYTES`, one a connector, two records each, written in turn, so that a torn one leaves the
- * other. A record: length (4 bytes, big endian), 8 bytes of SHA-256, JSON text `{connector, epoch, number, place}`;
- * the epoch is its nonce, because versionstamps repeat from one KV file to the next; the number counts records, because
- * a place may be settled again with another state. All blocks are written at the start: a full disk does not stop
- * settling. The data directory's lock is ours.
+ * Format: two halves of `HALF_BYTES`. Records (`place_record.ts`) of all connectors follow each other through one half,
+ * one write each and no seek. Once it is full, every connector's newest record is written at the beginning of the other
+ * half, and the rest follows there. What that overwrites is older than what the full half holds, and the full half
+ * stays whole until the other one is full: so whichever write is torn, each connector's newest record but that one is
+ * there. The epoch in a record is its nonce, because versionstamps repeat from one KV file to the next; the number
+ * counts records, because a place may be settled again with another state. All blocks are written at the start: a full
+ * disk does not stop settling. The data directory's lock is ours.
  */
 
-import { createHash } from "node:crypto";
 import type { Position } from "../event.ts";
 import type { Place } from "./cursor.ts";
 import { isBefore } from "./decision.ts";
@@ -22,47 +23,49 @@ import { cursorKey, epochKey } from "./keys.ts";
 import {
   fromValue,
   isDiskFull,
-  isRecord,
   messageOf,
   numberIn,
   textIn,
   toValue,
 } from "./kv.ts";
+import {
+  type FoundPlace,
+  RECORD_BYTES,
+  recordsIn,
+  RecordWriter,
+} from "./place_record.ts";
 import { placeOf } from "./places.ts";
 import type { Store } from "./store.ts";
 
-const SLOT_BYTES = 8_192;
-const RECORD_BYTES = SLOT_BYTES / 2;
-const HEAD_BYTES = 12;
-const SUM_BYTES = 8;
-/** More connectors than this settle in the store as elsewhere. */
-const SLOTS = 64;
+const HALF_BYTES = 262_144;
+/**
+ * Of all connectors' newest records: so that a half has room for as many more. Some 250 connectors, or fewer whose
+ * faults are long; what goes beyond settles in the store as elsewhere.
+ */
+const MOST_NEWEST_BYTES = HALF_BYTES / 2;
 
-/** A settled place as found after a start. */
-export interface FoundPlace {
-  readonly connector: string;
-  /** Nonce of the epoch under which it was written. */
-  readonly epoch: string;
-  /** Of two under one epoch the greater is the newer. */
-  readonly number: number;
-  /** The place's record, as the store holds it. */
-  readonly place: Uint8Array;
-}
-
-/** A connector's two records. */
-interface Slot {
-  readonly at: number;
-  /** The half to write next. */
-  turn: 0 | 1;
+/** A connector's newest record, and under which epoch the next one may be written. */
+interface Newest {
   epoch: string;
+  /** 0: there is none under this epoch. */
+  bytes: number;
+  number: number;
+  place: Place | undefined;
 }
 
 /** The file; one per process and KV file. */
 export class PlaceFile {
   readonly #file: Deno.FsFile;
-  readonly #slots = new Map<string, Slot>();
+  readonly #newest = new Map<string, Newest>();
+  #newestBytes = 0;
+  readonly #writer = new RecordWriter();
   #written = 0;
-  readonly #buffer = new Uint8Array(RECORD_BYTES);
+  /** Where the half in use begins. */
+  #half = 0;
+  /** Where the next record goes. */
+  #at = 0;
+  /** The file's own offset; undefined: not known. */
+  #offset: number | undefined;
 
   private constructor(file: Deno.FsFile) {
     this.#file = file;
@@ -82,18 +85,13 @@ export class PlaceFile {
       mode: 0o600,
     });
     try {
-      const bytes = new Uint8Array(SLOTS * SLOT_BYTES);
+      const bytes = new Uint8Array(2 * HALF_BYTES);
       let length = 0;
       for (let read: number | null = 0; read !== null; length += read) {
         read = file.readSync(bytes.subarray(length));
         if (read === null || read === 0) break;
       }
-      const found: FoundPlace[] = [];
-      for (let at = 0; at + RECORD_BYTES <= length; at += RECORD_BYTES) {
-        const record = recordIn(bytes.subarray(at, at + RECORD_BYTES));
-        if (record !== undefined) found.push(record);
-      }
-      found.sort((one, other) => one.number - other.number);
+      const found = recordsIn(bytes.subarray(0, length));
       return { file: new PlaceFile(file), found };
     } catch (error) {
       file.close();
@@ -101,20 +99,23 @@ export class PlaceFile {
     }
   }
 
-  /** Empties every slot, blocks allocated. @throws what the file system throws. */
+  /** Empties the file, blocks allocated. @throws what the file system throws. */
   forget(): void {
-    this.#slots.clear();
-    writeAt(this.#file, new Uint8Array(SLOTS * SLOT_BYTES), 0);
+    this.#newest.clear();
+    this.#newestBytes = 0;
+    this.#writeAt(new Uint8Array(2 * HALF_BYTES), 0);
+    this.#half = this.#at = 0;
   }
 
-  /** From now on the connector's place is written under this epoch only. */
+  /** From now on the connector's place is written under this epoch only; older records do not count any more. */
   take(connector: string, epoch: string): void {
-    const known = this.#slots.get(connector);
-    if (known !== undefined) known.epoch = epoch;
-    else if (this.#slots.size < SLOTS) {
-      const at = this.#slots.size * SLOT_BYTES;
-      this.#slots.set(connector, { at, turn: 0, epoch });
-    }
+    this.#newestBytes -= this.#newest.get(connector)?.bytes ?? 0;
+    this.#newest.set(connector, {
+      epoch,
+      bytes: 0,
+      number: 0,
+      place: undefined,
+    });
   }
 
   /**
@@ -122,27 +123,59 @@ export class PlaceFile {
    * one taken last, or the file cannot be written; then the store has to have it, or to refuse it.
    */
   write(connector: string, epoch: string, place: Place): boolean {
-    const slot = this.#slots.get(connector);
-    if (slot?.epoch !== epoch) return false;
+    const newest = this.#newest.get(connector);
+    if (newest?.epoch !== epoch) return false;
+    const end = this.#half + HALF_BYTES;
     const number = ++this.#written;
-    const text = toValue({ connector, epoch, number, place });
-    const length = HEAD_BYTES + text.length;
-    if (length > RECORD_BYTES) return false;
-    const record = this.#buffer.subarray(0, length);
-    new DataView(record.buffer).setUint32(0, text.length);
-    record.set(sumOf(text), 4);
-    record.set(text, HEAD_BYTES);
+    let bytes: number;
     try {
-      writeAt(this.#file, record, slot.at + slot.turn * RECORD_BYTES);
+      if (this.#at + RECORD_BYTES > end) this.#turn();
+      const record = this.#writer.record({ connector, epoch, number, place });
+      if (record === undefined) return false;
+      bytes = record.length;
+      const sum = this.#newestBytes - newest.bytes + bytes;
+      if (sum > MOST_NEWEST_BYTES) return false;
+      this.#writeAt(record, this.#at);
+      this.#newestBytes = sum;
     } catch {
       return false;
     }
-    slot.turn = slot.turn === 0 ? 1 : 0;
+    this.#at += bytes;
+    newest.bytes = bytes;
+    newest.number = number;
+    newest.place = place;
     return true;
   }
 
   close(): void {
     this.#file.close();
+  }
+
+  /** Goes on in the other half, once it has every connector's newest record. @throws what the file system throws. */
+  #turn(): void {
+    const half = this.#half === 0 ? HALF_BYTES : 0;
+    let at = half;
+    for (const [connector, { epoch, number, place }] of this.#newest) {
+      if (place === undefined) continue;
+      // As large as it was: it is the same.
+      const record = this.#writer.record({ connector, epoch, number, place });
+      if (record === undefined) continue;
+      this.#writeAt(record, at);
+      at += record.length;
+    }
+    // Where that failed, the full half stays the one in use, and the next settle tries again.
+    this.#half = half;
+    this.#at = at;
+  }
+
+  #writeAt(bytes: Uint8Array, at: number): void {
+    if (this.#offset !== at) this.#file.seekSync(at, Deno.SeekMode.Start);
+    this.#offset = undefined;
+    let done = this.#file.writeSync(bytes);
+    while (done < bytes.length) {
+      done += this.#file.writeSync(bytes.subarray(done));
+    }
+    this.#offset = at + done;
   }
 }
 
@@ -162,11 +195,11 @@ export async function openPlaceFile(
   try {
     const opened = PlaceFile.open(`${store.path}.places`);
     file = opened.file;
-    for (const found of opened.found) {
-      await bringToStore(store, found, end).catch(async (error: unknown) => {
+    for (const found of newestOf(opened.found, end)) {
+      await bringToStore(store, found).catch(async (error: unknown) => {
         if (!isDiskFull(error)) throw error;
         await onDiskFull();
-        await bringToStore(store, found, end);
+        await bringToStore(store, found);
       });
     }
   } catch (error) {
@@ -194,51 +227,38 @@ function withoutFile(store: Store, error: unknown): undefined {
   );
 }
 
-async function bringToStore(
-  store: Store,
-  { connector, epoch, place }: FoundPlace,
+/** Of places in the order of their writing the newest of each epoch; those that lie behind the log's end left out. */
+function newestOf(
+  found: readonly FoundPlace[],
   end: Position,
-): Promise<void> {
-  const filed = placeOf(place);
-  if (filed === undefined || isBefore(end, filed)) return;
-  const key = epochKey(connector);
+): Iterable<FoundPlace> {
+  const newest = new Map<string, FoundPlace>();
+  for (const one of found) {
+    if (isBefore(end, positionOf(one))) continue;
+    newest.set(JSON.stringify([one.connector, one.epoch]), one);
+  }
+  return newest.values();
+}
+
+async function bringToStore(store: Store, found: FoundPlace): Promise<void> {
+  const { connector, epoch, place } = found;
   const [now, stored] = await store.call((kv) =>
-    kv.getMany<[unknown, unknown]>([key, cursorKey(connector)])
+    kv.getMany<[unknown, unknown]>([
+      epochKey(connector),
+      cursorKey(connector),
+    ])
   );
   const known = placeOf(stored.value);
   if (textIn(fromValue(now.value) ?? {}, "nonce") !== epoch) return;
   if (known === undefined) return;
   // At the same place the file's is the newer one: its state changed.
-  if (isBefore(filed, known)) return;
+  if (isBefore(positionOf(found), known)) return;
   await store.call((kv) =>
-    kv.atomic().check(now).check(stored).set(stored.key, place).commit()
+    kv.atomic().check(now).check(stored).set(stored.key, toValue(place))
+      .commit()
   );
 }
 
-function writeAt(file: Deno.FsFile, bytes: Uint8Array, at: number): void {
-  file.seekSync(at, Deno.SeekMode.Start);
-  for (let done = 0; done < bytes.length;) {
-    done += file.writeSync(bytes.subarray(done));
-  }
-}
-
-function sumOf(text: Uint8Array): Uint8Array {
-  return createHash("sha256").update(text).digest().subarray(0, SUM_BYTES);
-}
-
-/** The record in a half slot; undefined where there is none, or it is torn. */
-function recordIn(bytes: Uint8Array): FoundPlace | undefined {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-  if (length === 0 || HEAD_BYTES + length > bytes.length) return undefined;
-  const text = bytes.subarray(HEAD_BYTES, HEAD_BYTES + length);
-  const sum = bytes.subarray(4, HEAD_BYTES);
-  if (!sumOf(text).every((byte, at) => byte === sum[at])) return undefined;
-  const record = fromValue(text);
-  if (!isRecord(record)) return undefined;
-  const connector = textIn(record, "connector"),
-    epoch = textIn(record, "epoch");
-  const place = record["place"];
-  if (connector === "" || epoch === "" || !isRecord(place)) return undefined;
-  const number = numberIn(record, "number");
-  return { connector, epoch, number, place: toValue(place) };
+function positionOf({ place }: FoundPlace): Position {
+  return { segment: textIn(place, "segment"), index: numberIn(place, "index") };
 }

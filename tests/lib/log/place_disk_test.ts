@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { type Holding } from "../../../lib/log/cursor.ts";
 import { cursorKey } from "../../../lib/log/keys.ts";
+import { toValue } from "../../../lib/log/kv.ts";
 import { takeLease } from "../../../lib/log/lease.ts";
 import { PlaceFile } from "../../../lib/log/place_file.ts";
 import { placeOf, readPlaces } from "../../../lib/log/places.ts";
@@ -20,18 +21,19 @@ import {
   storedDelivered,
 } from "../../support/place_rig.ts";
 
-Deno.test("what does not fit the file is settled in the store: the 65th connector, a long record", () =>
+Deno.test("what does not fit the file is settled in the store; it has room for many connectors", () =>
   inFolder(async (location) => {
     const log = await openRig({ location, clock: new ManualClock() });
-    const names = Array.from({ length: 66 }, (_, n) => `c${n}`);
+    const names = Array.from({ length: 200 }, (_, n) => `c${n}`);
     const held: Holding[] = [];
     for (const name of names) {
       held.push(await takeLease(log, name, { signal: always }));
     }
     await appendEvents(log, 2);
     for (const holding of held) await settleNext(log, holding, 2);
-    equal(await storedDelivered(log, "c64"), 2);
-    equal(await storedDelivered(log, "c65"), 2);
+    for (const name of names) {
+      ok((await storedDelivered(log, name) ?? 2) < 2, "the store follows");
+    }
     const [first] = held;
     ok(first);
     const lastError = {
@@ -155,8 +157,10 @@ Deno.test("on a disk that is really full settles are filed, and a start makes do
   await settleNext(log, holding, 6);
   const { file, found } = PlaceFile.open(`${location}.places`);
   file.close();
-  const indexes = found.map(({ place }) => placeOf(place)?.books.delivered);
-  deepEqual(indexes, [6, 7]);
+  const filed = found.map(({ place }) =>
+    placeOf(toValue(place))?.books.delivered
+  );
+  deepEqual(filed, [1, 2, 3, 4, 5, 6, 7]);
   await log.close();
   await Deno.remove(`${location}.places`);
   // What closing gave back is taken again.

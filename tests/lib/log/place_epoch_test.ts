@@ -98,15 +98,19 @@ Deno.test("a filed place counts only under the standing epoch, not behind the st
         [nonce, counted(lastEnd, 50), 5],
         [nonce, counted(stored, 50), 55],
         [nonce, ahead, 9],
+        // The newest one does not count: the one before it does.
+        [nonce, [ahead, counted(beyond, 50)], 9],
       ] as const
     ) {
       const copy = await killedCopy(location);
       const { file } = PlaceFile.open(`${copy}.places`);
       file.forget();
       file.take("a", epoch);
-      ok(file.write("a", epoch, filed));
       file.take("gone", nonce);
-      ok(file.write("gone", nonce, filed));
+      for (const place of [filed].flat()) {
+        ok(file.write("a", epoch, place));
+        ok(file.write("gone", nonce, place));
+      }
       file.close();
       const found = await openRig({ location: copy });
       equal(await storedDelivered(found), delivered);

@@ -1,7 +1,10 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { advance } from "../../../lib/log/cursor.ts";
 import { readDeadLetter } from "../../../lib/log/dead_record.ts";
 import { cursorKey } from "../../../lib/log/keys.ts";
+import { toValue } from "../../../lib/log/kv.ts";
+import { PlaceFile } from "../../../lib/log/place_file.ts";
 import { placeOf } from "../../../lib/log/places.ts";
 import { pass, until } from "../../support/drive.ts";
 import { killedCopy, removeCopy } from "../../support/killed.ts";
@@ -37,6 +40,28 @@ Deno.test("a killed relay goes on from the last settled place, not from the stor
     deepEqual((await afterStart(killed)).place, holding.place);
     await removeCopy(killed);
     await removeCopy(withoutFile);
+  }));
+
+Deno.test("a place file of an earlier version counts", () =>
+  inFolder(async (location) => {
+    const { log, holding } = await laggingLog(location);
+    await appendEvents(log, 12);
+    await settleNext(log, holding, 9);
+    const killed = await killedCopy(location);
+    await log.close();
+    const { file, found } = PlaceFile.open(`${killed}.places`);
+    file.close();
+    const text = toValue(found.at(-1));
+    const bytes = new Uint8Array(64 * 8_192);
+    new DataView(bytes.buffer).setUint32(4_096, text.length);
+    const sum = createHash("sha256").update(text).digest();
+    bytes.set(sum.subarray(0, 8), 4_096 + 4);
+    bytes.set(text, 4_096 + 12);
+    await Deno.writeFile(`${killed}.places`, bytes);
+    const { place, texts } = await afterStart(killed);
+    deepEqual(place, holding.place);
+    deepEqual(texts, ["9", "10", "11"]);
+    await removeCopy(killed);
   }));
 
 Deno.test("a relay killed again and again never goes back and never skips", () =>
