@@ -92,24 +92,21 @@ export class Pace {
     const behind = this.#behind(reader);
     this.#passed += Math.max(0, before - behind);
     if (reader.isLetGo && behind < LOW_BYTES) reader.isLetGo = false;
-    if (this.#hold !== undefined && this.#late(LOW_BYTES).length === 0) {
-      this.#hold.end();
+    if (this.#hold !== undefined && !this.#isLate(LOW_BYTES)) this.#hold.end();
+    let oldest: string | undefined;
+    for (const other of this.#readers.values()) {
+      const at = readTo(other);
+      if (oldest !== undefined && at.segment >= oldest) continue;
+      if (this.#tail.covers(at)) oldest = at.segment;
     }
-    let oldest: Position | undefined;
-    for (const other of this.#readers.values().map(readTo)) {
-      if (!this.#tail.covers(other)) continue;
-      if (oldest === undefined || other.segment < oldest.segment) {
-        oldest = other;
-      }
-    }
-    if (oldest !== undefined) this.#tail.passed(oldest.segment);
+    if (oldest !== undefined) this.#tail.passed(oldest);
   }
 
   /** What an append passes first: at once, unless a connector in motion is about to fall out of memory. */
   pass(): Promise<void> | undefined {
     if (this.#hold !== undefined) return this.#hold.done;
     if (this.#tail.bytes < HIGH_BYTES) return undefined;
-    if (this.#late(HIGH_BYTES).length === 0) return undefined;
+    if (!this.#isLate(HIGH_BYTES)) return undefined;
     const over = new AbortController();
     const done = this.#wait(over.signal).then(() => {
       this.#hold = undefined;
@@ -140,13 +137,17 @@ export class Pace {
     this.#hold?.end();
   }
 
-  /** Connectors in motion that are at least so far behind, and still within memory. */
-  #late(bytes: number): Reader[] {
+  /** Is a connector in motion at least so far behind, and still within memory? */
+  #isLate(bytes: number): boolean {
     const since = this.#clock.monotonic() - MOTION_MS;
-    return [...this.#readers.values()].filter((reader) =>
-      !reader.isLetGo && reader.movedAt > since &&
-      this.#tail.covers(readTo(reader)) && this.#behind(reader) >= bytes
-    );
+    for (const reader of this.#readers.values()) {
+      const isInMotion = !reader.isLetGo && reader.movedAt > since;
+      if (
+        isInMotion && this.#behind(reader) >= bytes &&
+        this.#tail.covers(readTo(reader))
+      ) return true;
+    }
+    return false;
   }
 
   #behind(reader: Reader): number {
