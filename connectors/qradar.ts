@@ -244,7 +244,7 @@ export const qradar: ConnectorType<QradarSettings> = {
         ? limits
         : { ...limits, events: Math.max(limits.events, STREAM_EVENTS) },
       messageBytes: most,
-      compose: (view, ocsf) => composer.compose(view, ocsf),
+      compose: (view, ocsf, into) => composer.compose(view, ocsf, into),
       probe() {
         const { clock, uuid } = context;
         return madeEvent(

@@ -10,7 +10,8 @@
 
 import type { EventView } from "./event.ts";
 import { ByteMap } from "./json/byte_map.ts";
-import { fieldSpans } from "./json/field_spans.ts";
+import { type Literal, literal } from "./json/copy.ts";
+import { type FieldSpans, fieldSpans } from "./json/field_spans.ts";
 import { pathId } from "./json/paths.ts";
 import {
   EVENT,
@@ -23,7 +24,6 @@ import {
 } from "./json/spans.ts";
 import {
   firstPresent,
-  writeBytes,
   writeEpochSeconds,
   writeEvent,
   writeEventId,
@@ -33,6 +33,7 @@ import {
   writeEventString,
   writeEventTime,
   writeJson,
+  writeLiteral,
   writeMapped,
   writeNumber,
   writeReceived,
@@ -53,7 +54,7 @@ export interface GrowingBytes {
 }
 
 /** What a slot compiles to. */
-const LITERAL = 0,
+const NO_SLOT = 0,
   EVENT_JSON = 1,
   EVENT_LINE = 2,
   EVENT_TEXT_LINE = 3,
@@ -214,33 +215,43 @@ function field(op: Op, paths: Paths, fallback: string): Slot {
   return { op, paths: typeof paths === "string" ? [paths] : paths, fallback };
 }
 
-const NOTHING = new Uint8Array(0);
 const NO_PATHS = new Uint32Array(0);
 
 /** A compiled template. Holds no state of an event: one serves any number of buffers. */
 export class Template {
-  /** Parallel columns, one entry per step. */
+  /** Parallel columns, one entry per step: a literal, and the slot behind it. */
   readonly #ops: Uint8Array;
+  readonly #literals: readonly Literal[];
   readonly #members: Uint8Array;
-  /** The literal, or what goes before a member's value. */
-  readonly #prefixes: Uint8Array[];
-  readonly #fallbacks: Uint8Array[];
-  readonly #tables: (ByteMap | undefined)[];
-  readonly #paths: (readonly string[])[];
+  /** What goes before a member's value. */
+  readonly #prefixes: readonly Literal[];
+  readonly #fallbacks: readonly Literal[];
+  readonly #tables: readonly (ByteMap | undefined)[];
+  readonly #paths: readonly (readonly string[])[];
   /** `#paths` interned: at the first event, so that a template that nobody fills costs no walk anything. */
   #ids: Uint32Array[] | undefined;
 
   constructor(parts: readonly (string | Slot)[]) {
-    const encoder = new TextEncoder();
-    const slots = parts.filter((part) => part !== "").map((part) =>
-      typeof part === "string" ? { op: LITERAL, prefix: part } as Slot : part
-    );
-    const bytes = (text: string | undefined) =>
-      text ? encoder.encode(text) : NOTHING;
+    const texts: string[] = [], slots: Slot[] = [];
+    let text = "";
+    for (const part of parts) {
+      if (typeof part === "string") {
+        text += part;
+        continue;
+      }
+      texts.push(text);
+      slots.push(part);
+      text = "";
+    }
+    if (text !== "") {
+      texts.push(text);
+      slots.push({ op: NO_SLOT });
+    }
     this.#ops = Uint8Array.from(slots, (slot) => slot.op);
+    this.#literals = texts.map(literal);
     this.#members = Uint8Array.from(slots, (slot) => slot.member ?? 0);
-    this.#prefixes = slots.map((slot) => bytes(slot.prefix));
-    this.#fallbacks = slots.map((slot) => bytes(slot.fallback));
+    this.#prefixes = slots.map((slot) => literal(slot.prefix ?? ""));
+    this.#fallbacks = slots.map((slot) => literal(slot.fallback ?? ""));
     this.#tables = slots.map((slot) => slot.table);
     this.#paths = slots.map((slot) => slot.paths ?? []);
   }
@@ -251,11 +262,13 @@ export class Template {
    */
   fill(view: EventView, into: GrowingBytes, ocsf: EventView = view): void {
     const ops = this.#ops;
+    // Of `ocsf`; whatever may ask for the fields of `view` takes them away.
+    let spans: FieldSpans | undefined;
     for (let step = 0; step < ops.length; step++) {
+      writeLiteral(this.#literals[step] as Literal, into);
       const op = ops[step] as Op;
       switch (op) {
-        case LITERAL:
-          writeBytes(this.#prefixes[step] as Uint8Array, into);
+        case NO_SLOT:
           break;
         case EVENT_JSON:
           writeEvent(view, into);
@@ -270,16 +283,18 @@ export class Template {
         case MEMBER: {
           const which = this.#members[step] as Member;
           if (view.end(which) > view.start(which)) {
-            writeBytes(this.#prefixes[step] as Uint8Array, into);
+            writeLiteral(this.#prefixes[step] as Literal, into);
             writeSpan(view, which, into);
-          } else writeBytes(this.#fallbacks[step] as Uint8Array, into);
+          } else writeLiteral(this.#fallbacks[step] as Literal, into);
           break;
         }
         case SECONDS:
           writeSeconds(view, into);
+          spans = undefined;
           break;
         case EPOCH_SECONDS:
           writeEpochSeconds(view, into);
+          spans = undefined;
           break;
         case RECEIVED_MS:
           writeReceived(view, into);
@@ -300,31 +315,38 @@ export class Template {
           writeEventMs(view, ocsf, into);
           break;
         case TEXT_OR_ID:
-          if (!this.#writeField(step, TEXT, ocsf, into)) {
-            const quote = this.#fallbacks[step] as Uint8Array;
-            writeBytes(quote, into);
+          spans ??= this.#spans(ocsf);
+          if (!this.#writeField(step, TEXT, spans, ocsf, into)) {
+            const quote = this.#fallbacks[step] as Literal;
+            writeLiteral(quote, into);
             writeEventId(view, into);
-            writeBytes(quote, into);
+            writeLiteral(quote, into);
           }
           break;
         default:
-          if (!this.#writeField(step, op, ocsf, into)) {
-            writeBytes(this.#fallbacks[step] as Uint8Array, into);
+          spans ??= this.#spans(ocsf);
+          if (!this.#writeField(step, op, spans, ocsf, into)) {
+            writeLiteral(this.#fallbacks[step] as Literal, into);
           }
       }
     }
+  }
+
+  #spans(view: EventView): FieldSpans {
+    this.#ids ??= this.#paths.map((paths) => Uint32Array.from(paths, pathId));
+    return fieldSpans(view);
   }
 
   /** @returns false where the event has no such field and nothing was written. */
   #writeField(
     step: number,
     op: Op,
+    spans: FieldSpans,
     view: EventView,
     into: GrowingBytes,
   ): boolean {
-    this.#ids ??= this.#paths.map((paths) => Uint32Array.from(paths, pathId));
-    const spans = fieldSpans(view);
-    const path = firstPresent(spans, view.bytes, this.#ids[step] ?? NO_PATHS);
+    const paths = this.#ids?.[step] ?? NO_PATHS;
+    const path = firstPresent(spans, view.bytes, paths);
     if (path < 0) return false;
     const start = spans.start(path), end = spans.end(path);
     switch (op) {

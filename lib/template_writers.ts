@@ -5,9 +5,18 @@
  */
 
 import type { EventView } from "./event.ts";
+import { eventTime, writeEventIsoTime } from "./format/event_time.ts";
 import { OCSF_TIME, withOcsfTime } from "./format/ocsf_event.ts";
 import type { ByteMap } from "./json/byte_map.ts";
-import { copyBytes, copyOneLine } from "./json/copy.ts";
+import {
+  copyBytes,
+  copyLiteral,
+  copyOneLine,
+  copySpan,
+  type Literal,
+  literal,
+  LITERAL_SPILL,
+} from "./json/copy.ts";
 import { writeEscapedEvent } from "./json/escaped_events.ts";
 import type { FieldSpans } from "./json/field_spans.ts";
 import { literalEnd } from "./json/literals.ts";
@@ -25,23 +34,19 @@ import {
   writeJsonString,
   writeTextAsJson,
 } from "./json/strings.ts";
-import {
-  ISO_BYTES,
-  readMilliseconds,
-  writeIsoTime,
-  writeMilliseconds,
-} from "./json/times.ts";
+import { ISO_BYTES, writeMilliseconds } from "./json/times.ts";
 import type { GrowingBytes } from "./template.ts";
 
 const QUOTE = 0x22, MINUS = 0x2d, ZERO = 0x30, LOWER_N = 0x6e;
 const OPEN_OBJECT = 0x7b, OPEN_ARRAY = 0x5b;
 
-const MESSAGE = new TextEncoder().encode('"message":');
+const MESSAGE = literal('"message":');
 
 // Bytes and spans -------------------------------------------------------------------------------------------------
 
-export function writeBytes(part: Uint8Array, into: GrowingBytes): void {
-  copy(part, 0, part.length, into);
+export function writeLiteral(part: Literal, into: GrowingBytes): void {
+  into.room(part.length + LITERAL_SPILL);
+  into.length = copyLiteral(part, into.bytes, into.length);
 }
 
 function copy(
@@ -51,7 +56,7 @@ function copy(
   into: GrowingBytes,
 ): void {
   into.room(end - start);
-  into.length = copyBytes(bytes, start, end, into.bytes, into.length);
+  into.length = copySpan(bytes, start, end, into.bytes, into.length);
 }
 
 /** `bytes[start … end)` of a valid JSON event, without line breaks. */
@@ -103,7 +108,7 @@ export function writeEventMembers(view: EventView, into: GrowingBytes): void {
   if (!view.isRaw && view.bytes[start] === OPEN_OBJECT) {
     return copyLine(view, start + 1, end - 1, into);
   }
-  writeBytes(MESSAGE, into);
+  writeLiteral(MESSAGE, into);
   writeEventLine(view, into);
 }
 
@@ -119,8 +124,9 @@ export function writeEventId(view: EventView, into: GrowingBytes): void {
 
 function writeAscii(text: string, into: GrowingBytes): void {
   into.room(text.length);
-  const out = into.bytes;
-  for (let i = 0; i < text.length; i++) out[into.length++] = text.charCodeAt(i);
+  const out = into.bytes, at = into.length;
+  for (let i = 0; i < text.length; i++) out[at + i] = text.charCodeAt(i);
+  into.length = at + text.length;
 }
 
 // Times -----------------------------------------------------------------------------------------------------------
@@ -185,7 +191,7 @@ export function writeEventTime(
   into: GrowingBytes,
 ): void {
   into.room(ISO_BYTES);
-  into.length = writeIsoTime(eventTime(view, ocsf), into.bytes, into.length);
+  into.length = writeEventIsoTime(view, ocsf, into.bytes, into.length);
 }
 
 export function writeEventMs(
@@ -196,26 +202,6 @@ export function writeEventMs(
   into.room(NUMBER_BYTES);
   const time = eventTime(view, ocsf);
   into.length = writeMilliseconds(time, into.bytes, into.length);
-}
-
-/**
- * When it happened, in whole milliseconds: the envelope's time by its magnitude, else the time of `ocsf`, else the
- * receipt. A text that is no number says nothing here.
- */
-export function eventTime(view: EventView, ocsf: EventView = view): number {
-  let start = view.start(TIME), end = view.end(TIME);
-  if (start < end) {
-    if (view.bytes[start] === QUOTE) {
-      start++;
-      end--;
-    }
-    const time = readMilliseconds(view.bytes, start, end, "by magnitude");
-    if (!Number.isNaN(time)) return time;
-  }
-  const spans = withOcsfTime(ocsf);
-  if (spans === undefined) return view.receivedAt;
-  const from = spans.start(OCSF_TIME), to = spans.end(OCSF_TIME);
-  return readMilliseconds(ocsf.bytes, from, to, "milliseconds");
 }
 
 // Fields ----------------------------------------------------------------------------------------------------------
@@ -311,6 +297,7 @@ export function writeMapped(
     ? table?.get(bytes, start + 1, end - 1)
     : table?.get(bytes, start, end);
   if (found === undefined) return false;
-  writeBytes(found, into);
+  into.room(found.length);
+  into.length = copyBytes(found, 0, found.length, into.bytes, into.length);
   return true;
 }

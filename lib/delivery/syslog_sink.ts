@@ -35,10 +35,10 @@ export interface SyslogWire {
   /** The most bytes of a message. */
   readonly messageBytes: number;
   /**
-   * One message without framing; valid until the next call. Undefined when the event cannot be made to fit. Pure.
-   * `ocsf` is the event as OCSF.
+   * Writes one message without framing. Pure. `ocsf` is the event as OCSF.
+   * @returns false when the event cannot be made to fit; what was written then means nothing
    */
-  compose(view: EventView, ocsf: EventView): Uint8Array | undefined;
+  compose(view: EventView, ocsf: EventView, into: BatchBuffer): boolean;
   /** A message that says it is a test. */
   probe(): EventView;
 }
@@ -73,7 +73,6 @@ abstract class SyslogSink implements Sink {
   readonly #framing: Framing;
   readonly #view = new EventView();
   readonly #ocsf = new EventView();
-  readonly #count = new Uint8Array(FRAME_BYTES);
 
   constructor(wire: SyslogWire, context: ConnectorContext, framing: Framing) {
     this.wire = wire;
@@ -103,9 +102,14 @@ abstract class SyslogSink implements Sink {
 
   #write(view: EventView, place: number, into: BatchBuffer): boolean {
     const ocsf = this.context.ocsf(view, this.#ocsf);
-    const message = this.wire.compose(view, ocsf);
+    const isCounted = this.#framing === "octet";
     into.begin();
-    if (message === undefined) {
+    const begin = into.length;
+    if (isCounted) {
+      into.room(FRAME_BYTES);
+      into.length += FRAME_BYTES;
+    }
+    if (!this.wire.compose(view, ocsf, into)) {
       into.refuse(
         place,
         "too_large",
@@ -113,12 +117,13 @@ abstract class SyslogSink implements Sink {
       );
       return true;
     }
-    if (this.#framing === "octet") {
-      const end = writeOctetCount(message.length, this.#count, 0);
-      into.copy(this.#count, 0, end);
-    }
-    into.literal(message);
-    if (this.#framing === "lf") into.byte(LINE_FEED);
+    if (isCounted) {
+      // Its count goes before it, and takes as many digits as it does.
+      const message = begin + FRAME_BYTES, size = into.length - message;
+      const end = writeOctetCount(size, into.bytes, begin);
+      into.bytes.copyWithin(end, message, into.length);
+      into.length = end + size;
+    } else into.byte(LINE_FEED);
     return into.end(place);
   }
 }

@@ -1,7 +1,14 @@
-/** The pairs of a CEF message: written one by one, then made to fit by leaving out what matters least. */
+/** The pairs of a CEF message: written one by one; where they do not fit, what matters least is taken out again. */
 
-import { copyBytes } from "../json/copy.ts";
-import { writeCefValue } from "./cef.ts";
+import {
+  copyBytes,
+  copyLiteral,
+  type Literal,
+  literal,
+  LITERAL_SPILL,
+} from "../json/copy.ts";
+import type { GrowingBytes } from "../template.ts";
+import { CEF_MAX_ESCAPED, writeCefValue } from "./cef.ts";
 
 const SPACE = 0x20, COMMA = 0x2c, BACKSLASH = 0x5c;
 
@@ -18,106 +25,114 @@ export interface CefPair {
   readonly flag?: string;
 }
 
-/** Collects one message's pairs. One for a connector, used again for each event. */
+/** Writes one message's pairs. One for a connector, used again for each event. */
 export class CefExtension {
   readonly #most: number;
-  readonly #prefixes: readonly Uint8Array[];
+  readonly #prefixes: readonly Literal[];
   readonly #flag: { readonly at: number; readonly bytes: Uint8Array };
   /** Places of the pairs that may go, in the order in which they do. */
   readonly #dropOrder: readonly number[];
   readonly #lists: readonly boolean[];
-  /** What was written, pair behind pair. */
-  readonly #bytes: Uint8Array;
-  #length = 0;
-  /** Of each pair; equal where it is absent. */
+  /** Where the pairs begin in what they are written to. */
+  #begin = 0;
+  /** Of each pair, counted from `#begin`; equal where it is absent. */
   readonly #starts: Int32Array;
   readonly #ends: Int32Array;
 
   /** `most`: bytes of a message; no value is longer. */
   constructor(pairs: readonly CefPair[], most: number) {
-    const encoder = new TextEncoder();
     this.#most = most;
     this.#prefixes = pairs.map(({ key, label }) =>
-      encoder.encode(
-        label === undefined ? `${key}=` : `${key}Label=${label} ${key}=`,
-      )
+      literal(label === undefined ? `${key}=` : `${key}Label=${label} ${key}=`)
     );
     const flag = pairs.findIndex((pair) => pair.flag !== undefined);
-    this.#flag = { at: flag, bytes: encoder.encode(pairs[flag]?.flag ?? "") };
+    this.#flag = {
+      at: flag,
+      bytes: new TextEncoder().encode(pairs[flag]?.flag ?? ""),
+    };
     this.#dropOrder = pairs.map(({ drop }, at) => ({ drop, at }))
       .filter(({ drop }) => drop !== undefined)
       .sort((a, b) => (a.drop ?? 0) - (b.drop ?? 0))
       .map(({ at }) => at);
     this.#lists = pairs.map(({ isList }) => isList === true);
-    this.#bytes = new Uint8Array(
-      this.#prefixes.reduce((sum, { length }) => sum + length + most, 0),
-    );
     this.#starts = new Int32Array(pairs.length);
     this.#ends = new Int32Array(pairs.length);
   }
 
-  /** Begins a message: all pairs are absent. */
-  reset(): void {
-    this.#length = 0;
+  /** Begins a message's pairs where `into` ends: all are absent. */
+  begin(into: GrowingBytes): void {
+    this.#begin = into.length;
     this.#starts.fill(0);
     this.#ends.fill(0);
   }
 
-  /** Writes the pair at place `pair` once: valid UTF-8 as its value. An empty value leaves it absent. */
-  write(pair: number, from: Uint8Array, start: number, end: number): void {
+  /**
+   * Writes the pair at place `pair`, each once and in their order: valid UTF-8 as its value. An empty value leaves it
+   * absent.
+   */
+  write(
+    pair: number,
+    from: Uint8Array,
+    start: number,
+    end: number,
+    into: GrowingBytes,
+  ): void {
     const prefix = this.#prefixes[pair];
     if (prefix === undefined) throw new RangeError(`There is no pair ${pair}`);
-    const begin = this.#length;
-    const value = copyBytes(prefix, 0, prefix.length, this.#bytes, begin);
-    const to = writeCefValue(from, start, end, this.#bytes, value, this.#most);
+    const most = Math.min(this.#most, CEF_MAX_ESCAPED * (end - start));
+    into.room(1 + prefix.length + LITERAL_SPILL + most);
+    const out = into.bytes;
+    let at = into.length;
+    if (at > this.#begin) out[at++] = SPACE;
+    const value = copyLiteral(prefix, out, at);
+    const to = writeCefValue(from, start, end, out, value, most);
     if (to === value) return;
-    this.#starts[pair] = begin;
-    this.#ends[pair] = this.#length = to;
+    this.#starts[pair] = at - this.#begin;
+    this.#ends[pair] = to - this.#begin;
+    into.length = to;
   }
 
   /**
-   * Writes the pairs to `out` at `at`, in `room` bytes at most; what goes is told by the flag.
-   * @returns the place behind them, or -1 when even those that never go do not fit
+   * Makes the pairs fit in `room` bytes; what goes is told by the flag.
+   * @returns false when even those that never go do not fit
    */
-  fit(room: number, out: Uint8Array, at: number): number {
-    let length = -1;
+  fit(room: number, into: GrowingBytes): boolean {
+    const over = into.length - this.#begin - room;
+    if (over <= 0) return true;
+    const whole = into.bytes.slice(this.#begin, into.length);
+    const flag = this.#flag;
+    if (!this.#drop(over + 1 + flag.bytes.length, whole)) return false;
+    const out = into.bytes;
+    let to = this.#begin;
     for (let pair = 0; pair < this.#ends.length; pair++) {
-      const own = this.#size(pair);
-      if (own > 0) length += own + 1;
-    }
-    const isCut = length > room;
-    if (isCut && !this.#drop(length + 1 + this.#flag.bytes.length - room)) {
-      return -1;
-    }
-    let to = at;
-    for (let pair = 0; pair < this.#ends.length; pair++) {
-      const isFlag = isCut && pair === this.#flag.at;
-      const own = isFlag ? this.#flag.bytes.length : this.#size(pair);
+      const isFlag = pair === flag.at;
+      const own = isFlag ? flag.bytes.length : this.#size(pair);
       if (own === 0) continue;
-      if (to > at) out[to++] = SPACE;
-      to = isFlag ? copyBytes(this.#flag.bytes, 0, own, out, to) : copyBytes(
-        this.#bytes,
-        this.#starts[pair] as number,
-        this.#ends[pair] as number,
-        out,
-        to,
-      );
+      if (to > this.#begin) out[to++] = SPACE;
+      to = isFlag
+        ? copyBytes(flag.bytes, 0, own, out, to)
+        : copyBytes(whole, this.#at(pair), this.#at(pair) + own, out, to);
     }
-    return to;
+    into.length = to;
+    return true;
+  }
+
+  #at(pair: number): number {
+    return this.#starts[pair] as number;
   }
 
   #size(pair: number): number {
     return (this.#ends[pair] as number) - (this.#starts[pair] as number);
   }
 
-  /** Leaves out `over` bytes at least. */
-  #drop(over: number): boolean {
+  /** Leaves out `over` bytes at least of the pairs in `bytes`. */
+  #drop(over: number, bytes: Uint8Array): boolean {
     let rest = over;
     for (const pair of this.#dropOrder) {
       if (rest <= 0) return true;
       const before = this.#size(pair);
       if (before === 0) continue;
-      if (this.#lists[pair] && this.#shorten(pair, rest)) {
+      if (this.#lists[pair] && this.#shorten(pair, rest, bytes)) {
         rest -= before - this.#size(pair);
         continue;
       }
@@ -128,8 +143,7 @@ export class CefExtension {
   }
 
   /** Takes `over` bytes or more from a list's end, at a comma where there is one. @returns false when nothing is left. */
-  #shorten(pair: number, over: number): boolean {
-    const bytes = this.#bytes;
+  #shorten(pair: number, over: number, bytes: Uint8Array): boolean {
     const value = (this.#starts[pair] as number) +
       (this.#prefixes[pair]?.length ?? 0);
     let end = (this.#ends[pair] as number) - over;

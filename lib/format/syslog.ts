@@ -1,10 +1,9 @@
 /** RFC 5424 headers, bytes to bytes, and the two framings of RFC 6587. */
 
 import { writeInteger } from "../json/numbers.ts";
-import { ISO_BYTES, writeIsoTime } from "../json/times.ts";
+import { ISO_BYTES } from "../json/times.ts";
 
 const SPACE = 0x20, HYPHEN = 0x2d, LOW_LINE = 0x5f, LAST_PRINTABLE = 0x7e;
-const LESS = 0x3c, GREATER = 0x3e, DIGIT_ONE = 0x31;
 
 /** Facility local0. */
 const FACILITY = 16;
@@ -18,21 +17,9 @@ export const MSGID_BYTES = 32;
 export const SYSLOG_HEADER_BYTES = 8 + ISO_BYTES + 1 + HOSTNAME_BYTES + 1 +
   APP_NAME_BYTES + 1 + 2 + MSGID_BYTES + 1 + 2;
 
-/** `<134>1 2026-03-13T00:00:00.123Z `: version, priority (local0 and a severity, 0–7), time (ms since the epoch). */
-export function writeSyslogStart(
-  severity: number,
-  time: number,
-  out: Uint8Array,
-  at: number,
-): number {
-  out[at] = LESS;
-  let to = writeInteger(FACILITY * 8 + severity, out, at + 1);
-  out[to++] = GREATER;
-  out[to++] = DIGIT_ONE;
-  out[to++] = SPACE;
-  to = writeIsoTime(time, out, to);
-  out[to++] = SPACE;
-  return to;
+/** `<134>1 `: priority (local0 and a severity, 0–7) and version. The time comes behind it, as ISO text, and a space. */
+export function syslogStart(severity: number): string {
+  return `<${FACILITY * 8 + severity}>1 `;
 }
 
 /**

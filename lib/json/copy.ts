@@ -3,6 +3,15 @@
 /** Above this many bytes a native copy beats a loop, its view included (29 ns against 0.6 ns a byte on Deno 2.9.6). */
 const NATIVE_ABOVE = 48;
 
+/** As above, beside a loop of eight bytes at a time (0.1 ns a byte). */
+const NATIVE_ABOVE_WORDS = 384;
+
+const LITTLE_ENDIAN = true;
+
+/** What was read from and written to last, and views over them: making views costs more than most copies. */
+let source: Uint8Array = new Uint8Array(0), target = source;
+let from = new DataView(source.buffer), to = from;
+
 /** Copies `from[start … end)` to `out` at `at`, where there must be room. @returns the place after it. */
 export function copyBytes(
   from: Uint8Array,
@@ -17,6 +26,101 @@ export function copyBytes(
   }
   for (let i = start; i < end; i++) out[at++] = from[i] as number;
   return at;
+}
+
+/**
+ * As `copyBytes`, faster between buffers that many copies in a row have to do with: parts of a segment's events to a
+ * batch. For a few bytes of one's own call that. The two must not overlap.
+ */
+export function copySpan(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  const length = end - start;
+  if (length > NATIVE_ABOVE_WORDS) {
+    out.set(bytes.subarray(start, end), at);
+    return at + length;
+  }
+  if (length < 8) {
+    for (let i = start; i < end; i++) out[at++] = bytes[i] as number;
+    return at;
+  }
+  if (bytes !== source) {
+    from = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    source = bytes;
+  }
+  if (out !== target) aim(out);
+  // V8 makes no BigInt of what goes from one view to the other.
+  const last = end - 8;
+  let write = at;
+  for (let read = start; read < last; read += 8, write += 8) {
+    to.setBigInt64(write, from.getBigInt64(read, LITTLE_ENDIAN), LITTLE_ENDIAN);
+  }
+  // The last word overlaps the one before it.
+  write = at + length - 8;
+  to.setBigInt64(write, from.getBigInt64(last, LITTLE_ENDIAN), LITTLE_ENDIAN);
+  return at + length;
+}
+
+function aim(out: Uint8Array): void {
+  to = new DataView(out.buffer, out.byteOffset, out.length);
+  target = out;
+}
+
+/** A text that is written again and again: in words of four bytes, the last filled up with zeros. */
+export interface Literal {
+  readonly words: Int32Array;
+  /** Bytes of the text. */
+  readonly length: number;
+}
+
+const encoder = new TextEncoder();
+
+/** `text` as a literal, in UTF-8. */
+export function literal(text: string): Literal {
+  const bytes = encoder.encode(text);
+  const words = new Int32Array(Math.ceil(bytes.length / 4));
+  bytes.forEach((byte, at) => {
+    words[at >> 2] = (words[at >> 2] ?? 0) | byte << 8 * (at & 3);
+  });
+  return { words, length: bytes.length };
+}
+
+/** What must be free beyond a literal's length: its last word is written whole. */
+export const LITERAL_SPILL = 7;
+
+/** Writes a literal to `out` at `at`, where there must be room for `LITERAL_SPILL` bytes more. @returns the place after it. */
+export function copyLiteral(
+  { words, length }: Literal,
+  out: Uint8Array,
+  at: number,
+): number {
+  if (out !== target) aim(out);
+  for (let i = 0, write = at; i < words.length; i++, write += 4) {
+    to.setInt32(write, words[i] as number, LITTLE_ENDIAN);
+  }
+  return at + length;
+}
+
+/** Copies `words[start … end)` in words of eight bytes, the last whole too, to `out` at `at`, where there must be room. */
+export function copyWords(
+  words: DataView,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): void {
+  if (out !== target) aim(out);
+  for (let read = start, write = at; read < end; read += 8, write += 8) {
+    to.setBigInt64(
+      write,
+      words.getBigInt64(read, LITTLE_ENDIAN),
+      LITTLE_ENDIAN,
+    );
+  }
 }
 
 /**

@@ -16,19 +16,36 @@ export function writeInteger(
   out: Uint8Array,
   at: number,
 ): number {
-  let end = at;
-  for (let rest = value;;) {
-    end++;
-    if (rest < 10) break;
-    rest = Math.floor(rest / 10);
-  }
-  let rest = value;
-  for (let i = end - 1; i >= at; i--) {
-    const next = Math.floor(rest / 10);
-    out[i] = ZERO + (rest - next * 10);
+  if (value <= MOST_INT) return writeInt(value, out, at);
+  // Two halves that are integers to the machine too: dividing those is far cheaper.
+  const high = Math.floor(value / 1e8);
+  const end = writeInt(high, out, at);
+  writePadded(value - high * 1e8, 8, out, end);
+  return end + 8;
+}
+
+const MOST_INT = 0x3fffffff;
+
+function writeInt(value: number, out: Uint8Array, at: number): number {
+  let digits = 1;
+  for (let rest = value / 10 | 0; rest > 0; rest = rest / 10 | 0) digits++;
+  writePadded(value, digits, out, at);
+  return at + digits;
+}
+
+/** Writes a whole number below 2^31 that has at most `digits` digits, with zeros before it. */
+export function writePadded(
+  value: number,
+  digits: number,
+  out: Uint8Array,
+  at: number,
+): void {
+  let rest = value | 0;
+  for (let i = at + digits - 1; i >= at; i--) {
+    const next = rest / 10 | 0;
+    out[i] = ZERO + rest - next * 10;
     rest = next;
   }
-  return end;
 }
 
 /** Writes milliseconds as seconds with three decimals: `1773360000.123`. @returns the place after it. */

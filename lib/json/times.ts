@@ -1,6 +1,11 @@
 /** Times as bytes: milliseconds since the Unix epoch read from numbers and written as ISO 8601, without a `Date`. */
 
-import { placesByMagnitude, type TimeUnit, writeInteger } from "./numbers.ts";
+import {
+  placesByMagnitude,
+  type TimeUnit,
+  writeInteger,
+  writePadded,
+} from "./numbers.ts";
 
 /** 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what every reader of four digits takes. */
 export const EARLIEST = -62_135_596_800_000;
@@ -90,21 +95,6 @@ export function writeMilliseconds(
   if (milliseconds >= 0) return writeInteger(milliseconds, out, at);
   out[at] = MINUS;
   return writeInteger(-milliseconds, out, at + 1);
-}
-
-/** Writes `value`, which has at most `digits` digits, with zeros before it. */
-function writePadded(
-  value: number,
-  digits: number,
-  out: Uint8Array,
-  at: number,
-): void {
-  let rest = value;
-  for (let i = at + digits - 1; i >= at; i--) {
-    const next = rest / 10 | 0;
-    out[i] = ZERO + rest - next * 10;
-    rest = next;
-  }
 }
 
 /** The day written last and its text up to the `T`: events of one day follow each other. */

@@ -1,25 +1,32 @@
 /** OCSF events as CEF over syslog: one message each, with the pairs that a type declares. */
 
 import type { EventView } from "../event.ts";
-import { writeCefHeader } from "../format/cef.ts";
+import { CEF_MAX_ESCAPED, writeCefHeader } from "../format/cef.ts";
 import { CefExtension, type CefPair } from "../format/cef_extension.ts";
+import { eventTime, writeEventIsoTime } from "../format/event_time.ts";
 import {
   APP_NAME_BYTES,
   HOSTNAME_BYTES,
   MSGID_BYTES,
   SYSLOG_HEADER_BYTES,
+  syslogStart,
   writeSyslogField,
   writeSyslogId,
-  writeSyslogStart,
 } from "../format/syslog.ts";
-import { copyBytes } from "../json/copy.ts";
+import {
+  copyLiteral,
+  type Literal,
+  literal,
+  LITERAL_SPILL,
+} from "../json/copy.ts";
 import { type FieldSpans, fieldSpans } from "../json/field_spans.ts";
 import { NUMBER_BYTES, writeInteger } from "../json/numbers.ts";
 import { pathId } from "../json/paths.ts";
 import { HOST } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
 import { writeMilliseconds } from "../json/times.ts";
-import { eventTime, firstPresent } from "../template_writers.ts";
+import type { GrowingBytes } from "../template.ts";
+import { firstPresent, writeLiteral } from "../template_writers.ts";
 import { classCaption } from "./captions.ts";
 
 /** A pair and where its value comes from: OCSF paths (the first that is there), or what is no field. */
@@ -43,25 +50,37 @@ export interface CefSettings {
   readonly most: number;
 }
 
-/** By `severity_id` (destinations §12.3): CEF's and syslog's. */
-const SEVERITIES: ReadonlyMap<number, readonly [number, number]> = new Map([
-  [0, [3, 6]],
-  [1, [3, 6]],
-  [2, [4, 5]],
-  [3, [6, 4]],
-  [4, [8, 3]],
-  [5, [9, 2]],
-  [6, [10, 1]],
-  [99, [5, 6]],
+/** How a severity stands in a message: in CEF's header, and in syslog's start. */
+interface Severity {
+  readonly cef: Literal;
+  readonly syslog: Literal;
+}
+
+function severity(cef: number, syslog: number): Severity {
+  return { cef: literal(`|${cef}|`), syslog: literal(syslogStart(syslog)) };
+}
+
+const UNKNOWN = severity(3, 6);
+
+/** By `severity_id` (destinations §12.3). */
+const SEVERITIES: ReadonlyMap<number, Severity> = new Map([
+  [0, UNKNOWN],
+  [1, UNKNOWN],
+  [2, severity(4, 5)],
+  [3, severity(6, 4)],
+  [4, severity(8, 3)],
+  [5, severity(9, 2)],
+  [6, severity(10, 1)],
+  [99, severity(5, 6)],
 ]);
-const UNKNOWN = [3, 6] as const;
 /** What a message without cn3 means: the commonest severity. */
 const INFORMATIONAL = 1;
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b;
-const PIPE = 0x7c;
+const PIPE = 0x7c, SPACE = 0x20;
 
-const encoder = new TextEncoder(), decoder = new TextDecoder();
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function pathIds(paths: readonly string[]): Uint32Array {
   return Uint32Array.from(paths, pathId);
@@ -74,19 +93,20 @@ const SEVERITY = pathIds(["severity_id"]);
 const TIME = pathIds(["time"]);
 const UID_OF_EVENT = pathIds(["metadata.uid"]);
 
-/** Composes messages, one at a time, in buffers of its own. */
+/** Composes messages, one at a time. */
 export class CefComposer {
   readonly #most: number;
-  readonly #hostname: Uint8Array;
+  /** HOSTNAME and the space behind it of events whose own host is not asked for, or that have none. */
+  readonly #hostname: Literal;
   /** The setting stands in every message; else it is the event's own host. */
   readonly #isFixed: boolean;
-  readonly #app: Uint8Array;
-  /** `CEF:0|vendor|product|version|` */
-  readonly #head: Uint8Array;
+  /** APP-NAME and PROCID. */
+  readonly #app: Literal;
+  /** STRUCTURED-DATA and `CEF:0|vendor|product|version|`. */
+  readonly #head: Literal;
   readonly #pairs: readonly OcsfPair[];
   readonly #paths: readonly Uint32Array[];
   readonly #extension: CefExtension;
-  readonly #message: Uint8Array;
   readonly #number = new Uint8Array(NUMBER_BYTES + 1);
   /** A text that was looked up: `#text[#start … #end)`. */
   #text: Uint8Array = this.#number;
@@ -94,69 +114,75 @@ export class CefComposer {
   #end = 0;
 
   constructor(settings: CefSettings) {
-    const { fixedHostname, most } = settings;
+    const { fixedHostname, hostname, most, product } = settings;
     this.#most = most;
-    this.#hostname = encoder.encode(fixedHostname ?? settings.hostname);
+    this.#hostname = literal(
+      syslogField(fixedHostname ?? hostname, HOSTNAME_BYTES),
+    );
     this.#isFixed = fixedHostname !== undefined;
-    this.#app = encoder.encode(settings.product);
-    this.#head = cefHead(settings);
+    this.#app = literal(`${syslogField(product, APP_NAME_BYTES)}- `);
+    this.#head = literal(`- ${cefHead(settings)}`);
     this.#pairs = settings.pairs;
     this.#paths = this.#pairs.map(({ from }) =>
       typeof from === "string" ? new Uint32Array(0) : pathIds(from)
     );
     this.#extension = new CefExtension(this.#pairs, most);
-    this.#message = new Uint8Array(
-      SYSLOG_HEADER_BYTES + this.#head.length + 3 * most + 64,
-    );
   }
 
   /**
-   * The message of the event at `view`, whose OCSF form is `ocsf`, without framing; valid until the next call. Undefined
-   * when it is too long even with all left out that may be. Pure.
+   * Writes the message of the event at `view`, whose OCSF form is `ocsf`, without framing. Pure.
+   * @returns false when it is too long even with all left out that may be; what was written then means nothing
    */
-  compose(view: EventView, ocsf: EventView): Uint8Array | undefined {
+  compose(view: EventView, ocsf: EventView, into: GrowingBytes): boolean {
+    const begin = into.length;
     const spans = fieldSpans(ocsf);
-    const severity = this.#integer(spans, ocsf, SEVERITY);
-    const [cef, syslog] = SEVERITIES.get(severity) ?? UNKNOWN;
-    const out = this.#message;
-    let to = this.#writeHeader(view, ocsf, spans, syslog);
-    to = copyBytes(this.#head, 0, this.#head.length, out, to);
+    const number = this.#integer(spans, ocsf, SEVERITY);
+    const severity = SEVERITIES.get(number) ?? UNKNOWN;
+    this.#writeHeader(view, ocsf, spans, severity.syslog, into);
     const uid = this.#integer(spans, ocsf, CLASS);
-    to = writeInteger(uid, out, to);
-    out[to++] = PIPE;
     if (!this.#find(spans, ocsf, NAME)) this.#take(nameOf(uid));
-    to = this.#writeName(to);
-    out[to++] = PIPE;
-    to = writeInteger(cef, out, to);
-    out[to++] = PIPE;
-    if (to >= this.#most) return undefined;
-    this.#extension.reset();
-    const event = { spans, view, ocsf, severity };
+    this.#writeName(uid, into);
+    writeLiteral(severity.cef, into);
+    const left = this.#most - (into.length - begin);
+    if (left <= 0) return false;
+    const extension = this.#extension;
+    extension.begin(into);
     for (let pair = 0; pair < this.#pairs.length; pair++) {
-      if (!this.#value(pair, event)) continue;
-      this.#extension.write(pair, this.#text, this.#start, this.#end);
+      if (!this.#value(pair, spans, view, ocsf, number)) continue;
+      extension.write(pair, this.#text, this.#start, this.#end, into);
     }
-    to = this.#extension.fit(this.#most - to, out, to);
-    return to < 0 ? undefined : out.subarray(0, to);
+    return extension.fit(left, into);
   }
 
   #writeHeader(
     view: EventView,
     ocsf: EventView,
     spans: FieldSpans,
-    severity: number,
-  ): number {
-    const out = this.#message;
-    let to = writeSyslogStart(severity, eventTime(view, ocsf), out, 0);
+    syslog: Literal,
+    into: GrowingBytes,
+  ): void {
+    into.room(
+      SYSLOG_HEADER_BYTES + this.#head.length + LITERAL_SPILL,
+    );
+    const out = into.bytes;
+    let to = copyLiteral(syslog, out, into.length);
+    to = writeEventIsoTime(view, ocsf, out, to);
+    out[to++] = SPACE;
     const start = view.start(HOST), end = view.end(HOST);
-    if (this.#isFixed || end - start <= 2) this.#take(this.#hostname);
-    else this.#unquote(view.bytes, start, end);
-    to = this.#writeField(HOSTNAME_BYTES, to);
-    this.#take(this.#app);
-    to = this.#writeField(APP_NAME_BYTES, to);
-    this.#end = this.#start;
-    // PROCID.
-    to = this.#writeField(1, to);
+    if (this.#isFixed || end - start <= 2) {
+      to = copyLiteral(this.#hostname, out, to);
+    } else {
+      this.#unquote(view.bytes, start, end);
+      to = writeSyslogField(
+        this.#text,
+        this.#start,
+        this.#end,
+        HOSTNAME_BYTES,
+        out,
+        to,
+      );
+    }
+    to = copyLiteral(this.#app, out, to);
     if (!this.#find(spans, ocsf, REQUEST_ID)) this.#end = this.#start;
     to = writeSyslogId(
       this.#text,
@@ -166,30 +192,27 @@ export class CefComposer {
       out,
       to,
     );
-    this.#end = this.#start;
-    // STRUCTURED-DATA.
-    return this.#writeField(1, to);
+    into.length = copyLiteral(this.#head, out, to);
   }
 
-  #writeField(most: number, at: number): number {
-    const out = this.#message;
-    return writeSyslogField(this.#text, this.#start, this.#end, most, out, at);
-  }
-
-  #writeName(at: number): number {
-    const out = this.#message, most = this.#most;
-    return writeCefHeader(this.#text, this.#start, this.#end, out, at, most);
+  /** Writes the event's class and the text that was looked up last. */
+  #writeName(uid: number, into: GrowingBytes): void {
+    const start = this.#start, end = this.#end;
+    const most = Math.min(this.#most, CEF_MAX_ESCAPED * (end - start));
+    into.room(NUMBER_BYTES + 1 + most);
+    const out = into.bytes;
+    const to = writeInteger(uid, out, into.length);
+    out[to] = PIPE;
+    into.length = writeCefHeader(this.#text, start, end, out, to + 1, most);
   }
 
   /** Looks a pair's value up. @returns false where there is none. */
   #value(
     pair: number,
-    { spans, view, ocsf, severity }: {
-      readonly spans: FieldSpans;
-      readonly view: EventView;
-      readonly ocsf: EventView;
-      readonly severity: number;
-    },
+    spans: FieldSpans,
+    view: EventView,
+    ocsf: EventView,
+    severity: number,
   ): boolean {
     const from = this.#pairs[pair]?.from;
     switch (from) {
@@ -284,16 +307,22 @@ function nameOf(uid: number): Uint8Array {
   return name;
 }
 
-function cefHead({ vendor, product, version }: CefSettings): Uint8Array {
-  const parts = [encoder.encode("CEF:0")];
-  for (const given of [vendor, product, version]) {
+function cefHead({ vendor, product, version }: CefSettings): string {
+  const parts = [vendor, product, version].map((given) => {
     const text = encoder.encode(given);
-    const out = new Uint8Array(2 * text.length);
+    const out = new Uint8Array(CEF_MAX_ESCAPED * text.length);
     const end = writeCefHeader(text, 0, text.length, out, 0, out.length);
-    parts.push(Uint8Array.of(PIPE), out.subarray(0, end));
-  }
-  parts.push(Uint8Array.of(PIPE));
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
+    return decoder.decode(out.subarray(0, end));
+  });
+  return `CEF:0|${parts.join("|")}|`;
+}
+
+/** A field of the syslog header and the space behind it. */
+function syslogField(given: string, most: number): string {
+  const text = encoder.encode(given);
+  const out = new Uint8Array(most + 2);
+  const end = writeSyslogField(text, 0, text.length, most, out, 0);
+  return decoder.decode(out.subarray(0, end));
 }
 
 /** The texts of a JSON array with commas between; of objects their `uid` or `name`. */

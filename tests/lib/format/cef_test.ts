@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { BatchBuffer } from "../../../lib/delivery/batch_buffer.ts";
 import {
   CEF_MAX_ESCAPED,
   writeCefHeader,
@@ -14,6 +15,10 @@ import { testSeed } from "../../support/seed.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
+
+function batch(): BatchBuffer {
+  return new BatchBuffer({ events: 1, bytes: 1e6, eventBytes: 1e6 });
+}
 
 function escaped(
   write: typeof writeCefValue,
@@ -82,20 +87,21 @@ Deno.test("cef: what is written is read back, save what CEF drops", () => {
         i % 2 === 0 ? { key: `k${i}` } : { key: `cs${i}`, label: `Label${i}` }
       );
       const extension = new CefExtension(pairs, 4096);
-      extension.reset();
+      const into = batch();
+      into.byte(0x7c);
+      extension.begin(into);
       well.forEach((text, i) => {
         const bytes = encoder.encode(`"${text}"`);
-        extension.write(i, bytes, 1, bytes.length - 1);
+        extension.write(i, bytes, 1, bytes.length - 1, into);
       });
-      const out = new Uint8Array(8192);
-      const end = extension.fit(8192, out, 0);
+      assert.ok(extension.fit(8192, into));
       const expected = well.flatMap((text, i) => {
         if (kept(text) === "") return [];
         const pair = [pairs[i]?.key ?? "", kept(text)];
         return i % 2 === 0 ? [pair] : [[`cs${i}Label`, `Label${i}`], pair];
       });
       assert.deepEqual(
-        parseExtension(decoder.decode(out.subarray(0, end))),
+        parseExtension(decoder.decode(into.body().subarray(1))),
         expected,
       );
     }),
@@ -114,16 +120,17 @@ Deno.test("CefExtension.fit() leaves out in order, says so, and never exceeds it
   ];
   const values = ["17", "m".repeat(50), "a\\b,c=d,é€𝄞é€𝄞é€𝄞", "gpt", "", "id"];
   const extension = new CefExtension(pairs, 4096);
-  extension.reset();
   const fit = (room: number) => {
-    extension.reset();
+    const into = batch();
+    into.byte(0x7c);
+    extension.begin(into);
     values.forEach((value, i) => {
       const bytes = encoder.encode(value);
-      extension.write(i, bytes, 0, bytes.length);
+      extension.write(i, bytes, 0, bytes.length, into);
     });
-    const out = new Uint8Array(400);
-    const end = extension.fit(room, out, 0);
-    return end < 0 ? undefined : decoder.decode(out.subarray(0, end));
+    return extension.fit(room, into)
+      ? decoder.decode(into.body().subarray(1))
+      : undefined;
   };
   const whole = fit(400) ?? "";
   assert.ok(!whole.includes("cs6"));
