@@ -7,25 +7,32 @@ const QUOTE = 0x22, BACKSLASH = 0x5c, SPACE = 0x20, LOWER_U = 0x75;
 /** The most bytes that one byte of text becomes inside a JSON string (`\u001f`). */
 export const MAX_ESCAPED = 6;
 
-/** 1 for a byte from the space on that has a backslash before it. */
-const QUOTED = new Uint8Array(256);
-QUOTED[QUOTE] = 1;
-QUOTED[BACKSLASH] = 1;
+/** 0 for a byte that stands for itself, `u` for one written as \u00xx, else the letter behind its backslash. */
+const ESCAPES = new Uint8Array(256).fill(LOWER_U, 0, SPACE);
+ESCAPES[0x08] = 0x62;
+ESCAPES[0x09] = 0x74;
+ESCAPES[0x0a] = 0x6e;
+ESCAPES[0x0c] = 0x66;
+ESCAPES[0x0d] = 0x72;
+ESCAPES[QUOTE] = QUOTE;
+ESCAPES[BACKSLASH] = BACKSLASH;
 
-/** The letter behind a control character's backslash; `u` for one written as \u00xx. */
-const LETTERS = new Uint8Array(SPACE).fill(LOWER_U);
-LETTERS[0x08] = 0x62;
-LETTERS[0x09] = 0x74;
-LETTERS[0x0a] = 0x6e;
-LETTERS[0x0c] = 0x66;
-LETTERS[0x0d] = 0x72;
+/** The high bit of each byte of a word. */
+const HIGH_BITS = 0x80808080 | 0;
+
+const LITTLE_ENDIAN = true;
+
+/** Over the last two buffers: a view per text would be the most that an event leaves to the garbage collector. */
+let source: DataView = new DataView(new ArrayBuffer(0));
+let target: DataView = new DataView(new ArrayBuffer(0));
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /**
  * Writes the text at `start`…`end` of `bytes`, which must be valid UTF-8, to `out` from `at` on as the inside of a
- * JSON string, escaped as `JSON.stringify` does. Hot: once per field that a template writes as text.
+ * JSON string, escaped as `JSON.stringify` does. Hot: for lines of text, for fields, and for
+ * events where the kernel cannot run (escape_kernel.ts).
  * `out` must have room for `MAX_ESCAPED` times the text and must not overlap it.
  * @returns the place behind what was written
  */
@@ -36,22 +43,44 @@ export function writeJsonString(
   out: Uint8Array,
   at: number,
 ): number {
-  for (let read = start; read < end; read++) {
-    const byte = bytes[read] as number;
-    if (byte >= SPACE) {
-      // No branch on quotes: they stand every few bytes in JSON, where no one can foretell. Where none is due the byte
-      // itself goes over the backslash.
-      out[at] = BACKSLASH;
-      at += QUOTED[byte] as number;
-      out[at++] = byte;
+  if (bytes.buffer !== source.buffer) source = new DataView(bytes.buffer);
+  if (out.buffer !== target.buffer) target = new DataView(out.buffer);
+  const from = source, to = target;
+  const fromOffset = bytes.byteOffset, toOffset = out.byteOffset;
+  const lastWord = end - 4;
+  let read = start, write = at;
+  while (read <= lastWord) {
+    const word = from.getInt32(fromOffset + read, LITTLE_ENDIAN);
+    // High bit set in the first byte that is below 0x20, is `"`, or is `\`; what is set behind that one may be a borrow's.
+    const quote = word ^ 0x22222222, backslash = word ^ 0x5c5c5c5c;
+    const special = (word - 0x20202020 & ~word | quote - 0x01010101 & ~quote |
+      backslash - 0x01010101 & ~backslash) & HIGH_BITS;
+    // Whole, whatever is in it: what comes next is written over what is too much.
+    to.setInt32(toOffset + write, word, LITTLE_ENDIAN);
+    if (special === 0) {
+      read += 4;
+      write += 4;
       continue;
     }
-    const letter = LETTERS[byte] as number;
-    out[at++] = BACKSLASH;
-    out[at++] = letter;
-    if (letter === LOWER_U) at = writeHexByte(byte, out, at);
+    // How many bytes stand before it.
+    const before = 31 - Math.clz32(special & -special) >> 3;
+    read += before;
+    write = writeSpecial(bytes[read++] as number, out, write + before);
   }
-  return at;
+  while (read < end) {
+    const byte = bytes[read++] as number;
+    if (ESCAPES[byte] === 0) out[write++] = byte;
+    else write = writeSpecial(byte, out, write);
+  }
+  return write;
+}
+
+/** Writes a byte that cannot stand for itself. */
+function writeSpecial(byte: number, out: Uint8Array, at: number): number {
+  const escape = ESCAPES[byte] as number;
+  out[at] = BACKSLASH;
+  out[at + 1] = escape;
+  return escape === LOWER_U ? writeHexByte(byte, out, at + 2) : at + 2;
 }
 
 /** Writes `00` and the two lower-case hex digits of a control character. */
