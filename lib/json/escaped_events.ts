@@ -1,35 +1,49 @@
-/** Events as JSON strings: escaped once for all connectors that send an event as text, the last ones kept. */
+/**
+ * Events as JSON strings: escaped once for all connectors that send an event as text, the last ones kept.
+ *
+ * They are kept where they are escaped (see escape_kernel.ts): an event is copied in once, and out for each connector.
+ */
 
 import type { EventView } from "../event.ts";
 import { copyBytes } from "./copy.ts";
+import {
+  type Escaper,
+  LONGEST_TEXT,
+  openEscaper,
+  SPILL,
+} from "./escape_kernel.ts";
 import { EventNumbers } from "./event_numbers.ts";
 import { EVENT } from "./spans.ts";
-import { writeJsonString } from "./strings.ts";
+import { MAX_ESCAPED, writeJsonString } from "./strings.ts";
 
 /** Memory of what is kept: about 8,000 events of 1 KB. */
 const CACHE_BYTES = 8 * 1024 * 1024;
 /** Places for events; a power of two. */
 const ROWS = 16_384;
-/** A longer one is escaped each time: it would push out too many others. */
-const LONGEST = 64 * 1024;
+/** Behind the ring: an event that begins in it ends in one piece, whatever it becomes. */
+const SLACK = MAX_ESCAPED * LONGEST_TEXT + SPILL;
 
 /**
- * A ring of bytes and a table of what lies in it. `#starts` counts all bytes ever kept: what the ring has gone over
- * since is known by its start alone.
+ * A ring of bytes and a table of what lies in it. Places count all bytes ever kept: what the ring has gone over since is
+ * known by its start alone.
  */
 export class EscapedEvents {
   readonly #size: number;
+  readonly #open: (room: number) => Escaper;
   readonly #numbers = new EventNumbers();
   /** Made at the first event: most relays send none as text. */
-  #ring = new Uint8Array(0);
+  #escaper: Escaper | undefined;
   /** Number of the event that a row is about; 0 for none. */
   #tags = new Float64Array(0);
   #starts = new Float64Array(0);
   #lengths = new Uint32Array(0);
-  #end = 0;
+  /** Where the next event begins; the ring has been written up to here. */
+  #next = 0;
 
-  constructor(bytes = CACHE_BYTES) {
+  /** @param bytes of the ring */
+  constructor(bytes = CACHE_BYTES, open = openEscaper) {
     this.#size = bytes;
+    this.#open = open;
   }
 
   /**
@@ -37,47 +51,36 @@ export class EscapedEvents {
    * room for `MAX_ESCAPED` times the event. @returns the place behind it.
    */
   write(view: EventView, out: Uint8Array, at: number): number {
-    if (this.#ring.length === 0) this.#open();
+    const { memory, escape } = this.#escaper ??= this.#opened();
     const number = this.#numbers.of(view), row = number & ROWS - 1;
     if (this.#tags[row] === number) {
       const start = this.#starts[row] as number;
-      if (start >= this.#end - this.#size) {
+      if (start >= this.#next - this.#size) {
         const from = start % this.#size;
         const end = from + (this.#lengths[row] as number);
-        return copyBytes(this.#ring, from, end, out, at);
+        return copyBytes(memory, from, end, out, at);
       }
     }
     const start = view.start(EVENT), end = view.end(EVENT);
-    const to = writeJsonString(view.bytes, start, end, out, at);
-    if (to - at <= Math.min(LONGEST, this.#size)) {
-      this.#keep(number, row, out, at, to);
+    // One too long is escaped each time: it would push out too many others.
+    if (end - start > LONGEST_TEXT) {
+      return writeJsonString(view.bytes, start, end, out, at);
     }
-    return to;
+    const from = this.#next % this.#size;
+    const to = escape(view.bytes, start, end, from);
+    this.#tags[row] = number;
+    this.#starts[row] = this.#next;
+    this.#lengths[row] = to - from;
+    // What ends in the slack counts as if it had gone round: less is kept than could be, never too much.
+    this.#next += to - from + SPILL;
+    return copyBytes(memory, from, to, out, at);
   }
 
-  #open(): void {
-    this.#ring = new Uint8Array(this.#size);
+  #opened(): Escaper {
     this.#tags = new Float64Array(ROWS);
     this.#starts = new Float64Array(ROWS);
     this.#lengths = new Uint32Array(ROWS);
-  }
-
-  #keep(
-    number: number,
-    row: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    const length = end - start;
-    const left = this.#size - this.#end % this.#size;
-    // In one piece: the ring's last bytes stay unused.
-    if (left < length) this.#end += left;
-    this.#tags[row] = number;
-    this.#starts[row] = this.#end;
-    this.#lengths[row] = length;
-    copyBytes(bytes, start, end, this.#ring, this.#end % this.#size);
-    this.#end += length;
+    return this.#open(this.#size + SLACK);
   }
 }
 
