@@ -261,12 +261,11 @@ function judge(reply: HttpReply, batch: BatchBuffer, asked: Asked): Outcome {
       "Check the address: it must be Elasticsearch's own, not Kibana's or a proxy's page.",
     );
   }
-  if (items.length !== batch.places.length) {
+  if (items.length !== batch.events) {
     return {
       kind: "retry",
       reason: "unclear",
-      message:
-        `${status}: ${items.length} items for ${batch.places.length} events`,
+      message: `${status}: ${items.length} items for ${batch.events} events`,
     };
   }
   const verdicts = items.map((item) => verdict(item, asked));
@@ -365,8 +364,9 @@ function together(
   const aside = verdicts.filter(({ kind }) => kind === "aside").length;
   let later: Extract<Verdict, { kind: "later" }> | undefined;
   let fault: Held | undefined;
+  const { places } = batch;
   for (const [i, each] of verdicts.entries()) {
-    const at = batch.places[i] ?? -1;
+    const at = places[i] ?? -1;
     if (each.kind === "taken" || each.kind === "aside") continue;
     if (each.kind === "refused") {
       rejections.push({ at, reason: "rejected", message: each.message });
@@ -573,7 +573,7 @@ export const elastic: ConnectorType<ElasticSettings> = {
         writeDocument(view, into, timestamp);
       },
       judge(reply, batch) {
-        const events = batch.places.length;
+        const events = batch.events;
         const isTaken = reply.status === 200 && taken.events === events &&
           webPage(reply) === undefined && isSameBytes(taken.body, reply.body);
         if (isTaken) return { kind: "delivered" };

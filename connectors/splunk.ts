@@ -292,7 +292,7 @@ function isPlace(
   number: number | undefined,
   batch: BatchBuffer,
 ): number is number {
-  return number !== undefined && number >= 0 && number < batch.places.length;
+  return number !== undefined && number >= 0 && number < batch.events;
 }
 
 /** Events before `number` are stored, it is bad, those after it were not looked at. */
@@ -331,7 +331,7 @@ function judgeIndex(
   const position = number === undefined ? -1 : number - 1;
   const used = isPlace(position, batch)
     ? indexAt(batch, position)
-    : batch.places.length === 1
+    : batch.events === 1
     ? indexAt(batch, 0)
     : undefined;
   if (used === index) {
@@ -357,7 +357,7 @@ function judgeIndex(
 
 /** The index that the event at a position of the body carries, "" for none. Read back from the body: this is rare. */
 function indexAt(batch: BatchBuffer, position: number): string {
-  const table = new SpanTable(batch.places.length);
+  const table = new SpanTable(batch.events);
   scanBody(batch.body(), table);
   const row = position * ROW + INDEX;
   const start = table.words[row] ?? 0, end = table.words[row + 1] ?? 0;

@@ -109,41 +109,112 @@ export class EventView {
   }
 }
 
-/** Events in log order, from one or more segments: what a batch is made of. */
+/** Places in a row, of a run or of whatever else counts its events from 0. */
+export interface PlaceRange {
+  readonly at: number;
+  readonly count: number;
+}
+
+/** Events in a row of one segment. */
+interface Slice {
+  readonly segment: Segment;
+  /** Of the first one, in its segment. */
+  readonly index: number;
+  count: number;
+}
+
+/**
+ * Events in log order, from one or more segments: what a batch is made of. Kept as slices of segments, because a run of
+ * thousands of events is one or two of them.
+ */
 export class EventRun {
-  /** The segment of each event. */
-  readonly segments: Segment[] = [];
-  /** The place of each event in its segment. */
-  readonly indexes: number[] = [];
+  readonly #slices: Slice[] = [];
+  #count = 0;
+  /** The slice looked at last and the place of its first event: the next look is nearly always there or behind it. */
+  #near = 0;
+  #nearFrom = 0;
 
   get count(): number {
-    return this.indexes.length;
+    return this.#count;
   }
 
-  push(segment: Segment, index: number): void {
-    this.segments.push(segment);
-    this.indexes.push(index);
+  /** The segment of each slice, in their order: one may come several times. */
+  get segments(): Segment[] {
+    return this.#slices.map(({ segment }) => segment);
+  }
+
+  /** The place in the log behind the last event; undefined where there is none. */
+  get end(): Position | undefined {
+    const last = this.#slices.at(-1);
+    return last && { segment: last.segment.id, index: last.index + last.count };
+  }
+
+  /** Adds `count` events of a segment, from `index` on. */
+  push(segment: Segment, index: number, count = 1): void {
+    if (count === 0) return;
+    const last = this.#slices.at(-1);
+    if (last?.segment === segment && last.index + last.count === index) {
+      last.count += count;
+    } else this.#slices.push({ segment, index, count });
+    this.#count += count;
+  }
+
+  /** Adds the events of another run. */
+  append(run: EventRun): void {
+    for (const { segment, index, count } of run.#slices) {
+      this.push(segment, index, count);
+    }
   }
 
   /** Moves `view` to the event at `place` (0 … count − 1). @throws {RangeError} outside. */
   view(place: number, view: EventView): EventView {
-    const segment = this.segments[place], index = this.indexes[place];
-    if (segment === undefined || index === undefined) {
-      throw new RangeError(`No event ${place} in a run of ${this.count}`);
-    }
-    return view.at(segment, index);
+    const { segment, index } = this.#sliceAt(place);
+    return view.at(segment, index + place - this.#nearFrom);
   }
 
-  /** The events at these places, in their order. */
-  pick(places: Iterable<number>): EventRun {
+  /** Where the event at `place` lies in the log. @throws {RangeError} outside. */
+  position(place: number): Position {
+    const { segment, index } = this.#sliceAt(place);
+    return { segment: segment.id, index: index + place - this.#nearFrom };
+  }
+
+  /** The events of these ranges, in their order. @throws {RangeError} outside. */
+  pick(ranges: Iterable<PlaceRange>): EventRun {
     const run = new EventRun();
-    for (const place of places) {
-      const segment = this.segments[place], index = this.indexes[place];
-      if (segment === undefined || index === undefined) {
-        throw new RangeError(`No event ${place} in a run of ${this.count}`);
+    for (const { at, count } of ranges) {
+      for (let place = at; place < at + count;) {
+        const slice = this.#sliceAt(place);
+        const skipped = place - this.#nearFrom;
+        const some = Math.min(slice.count - skipped, at + count - place);
+        run.push(slice.segment, slice.index + skipped, some);
+        place += some;
       }
-      run.push(segment, index);
     }
     return run;
+  }
+
+  /** The events at `from` up to `until`, exclusive. @throws {RangeError} outside. */
+  slice(from: number, until: number = this.#count): EventRun {
+    return this.pick([{ at: from, count: until - from }]);
+  }
+
+  /** The slice with the event at `place`; it is the near one then. */
+  #sliceAt(place: number): Slice {
+    if (!(place >= 0 && place < this.#count)) throw this.#noEvent(place);
+    let slice = this.#slices[this.#near];
+    while (slice !== undefined && place >= this.#nearFrom + slice.count) {
+      this.#nearFrom += slice.count;
+      slice = this.#slices[++this.#near];
+    }
+    while (slice !== undefined && place < this.#nearFrom) {
+      slice = this.#slices[--this.#near];
+      this.#nearFrom -= slice?.count ?? 0;
+    }
+    if (slice === undefined) throw this.#noEvent(place);
+    return slice;
+  }
+
+  #noEvent(place: number): RangeError {
+    return new RangeError(`No event ${place} in a run of ${this.count}`);
   }
 }

@@ -2,30 +2,27 @@
  * A batch while it is being decided: each of its events is pending, delivered, refused, expired or filtered, never
  * two of them and never none. The SIEM's answers are applied here; when to send, wait and settle is the session's.
  *
- * Over 300 lines because all that may change an event's state stands in one class.
+ * What is pending goes in groups: each group into one attempt where it fits, the one with the first pending event first.
+ * Groups follow each other in the batch. What an attempt carries is a group of its own, so that an attempt that ends
+ * without an answer needs nothing done: its events are pending as they were.
+ *
+ * Over 300 lines because all that may change an event's fate stands in one class.
  */
 
-import { SCOPE_KEYS } from "../config/scope.ts";
-import type { Answer, Outcome, Reason } from "../connector.ts";
+import type { Answer, Outcome, Rejection } from "../connector.ts";
 import { EventRun, EventView, type Segment } from "../event.ts";
 import { type Decision, NO_ANSWER, type RunRange } from "../log/decision.ts";
 import type { BatchBuffer } from "./batch_buffer.ts";
 import type { Filtered } from "./batches.ts";
+import {
+  type Change,
+  type Fate,
+  Fates,
+  type Pending,
+  type Refusal,
+} from "./fates.ts";
 
 const NONE_FILTERED: Filtered = { ranges: [], bytes: 0 };
-
-/** From `FILTERED` on: filtered, by the part of the scope that stands there in `SCOPE_KEYS`. */
-const PENDING = 0, DELIVERED = 1, REFUSED = 2, EXPIRED = 3, FILTERED = 4;
-
-/** Why an event was refused. */
-export interface Refusal {
-  readonly reason: Reason;
-  readonly message: string;
-  /** The SIEM refused it; otherwise it has no wire form and was never sent. */
-  readonly sent: boolean;
-  /** Given up after so many attempts of the batch, whatever the cause. */
-  readonly givenUp?: number;
-}
 
 /** An event to be laid aside. */
 export interface DeadEvent extends Refusal {
@@ -60,16 +57,12 @@ export class Batch {
   /** Bytes of the events that were filtered, those settled since too. */
   filteredBytes = 0;
   #run: EventRun;
-  #states: number[] = [];
-  /** Attempts that carried each event. */
-  #tries: number[] = [];
-  /** What the SIEM said of each event that it took. */
-  #answers: (Answer | undefined)[] = [];
-  #refusals = new Map<number, Refusal>();
-  /** What is to be sent, in order; each list goes into one attempt where it fits. */
-  #groups: number[][] = [];
-  /** What the attempt in hand carries. */
-  #group: number[] = [];
+  /** Of each event of the run. */
+  #fates = new Fates();
+  /** The newest group's number. Not in order: what is pending says which group is the next. */
+  #groups = 0;
+  /** The group that the attempt in hand carries, event for event. */
+  #sent = 0;
 
   /** The run is the batch's own from now on. */
   constructor(run: EventRun, filtered: Filtered = NONE_FILTERED) {
@@ -93,34 +86,40 @@ export class Batch {
 
   /** No event is pending. */
   get isDecided(): boolean {
-    return this.#groups.length === 0;
+    return this.#fates.firstGroup === undefined;
   }
 
   /** How many events the SIEM itself refused. */
   get refused(): number {
     let refused = 0;
-    for (const { sent } of this.#refusals.values()) if (sent) refused++;
+    for (const { count, fate } of this.#fates.stretches) {
+      if (isRefusedThere(fate)) refused += count;
+    }
     return refused;
   }
 
   /** The first of the SIEM's refusals, for its words. */
   get firstRefusal(): Refusal | undefined {
-    return this.#refusals.values().find(({ sent }) => sent);
+    for (const { fate } of this.#fates.stretches) {
+      if (isRefusedThere(fate)) return fate.refusal;
+    }
+    return undefined;
   }
 
   /** Newer events join; all that is pending goes as one. */
   extend(run: EventRun, filtered: Filtered = NONE_FILTERED): void {
-    append(this.run, run);
+    this.#run.append(run);
     this.#join(run.count, filtered);
+    this.#regroup();
   }
 
   /** Asks again about what the SIEM refused: a probe after all of the batch was. */
   reopen(): void {
-    for (const [place, { sent }] of this.#refusals) {
-      if (!sent) continue;
-      this.#states[place] = PENDING;
-      this.#refusals.delete(place);
-    }
+    this.#fates = this.#fates.map((fate) =>
+      isRefusedThere(fate)
+        ? { kind: "pending", tries: fate.tries, group: 0 }
+        : fate
+    );
     this.#regroup();
   }
 
@@ -135,26 +134,21 @@ export class Batch {
   ): boolean {
     this.isProgress = false;
     for (;;) {
-      const group = this.#groups[0];
+      const group = this.#fates.firstGroup;
       if (group === undefined) return false;
-      const whole = group.length === this.count;
+      const places = this.#fates.placesOf(group);
+      const size = places.reduce((sum, { count }) => sum + count, 0);
       into.reset();
-      encode(whole ? this.run : this.run.pick(group), into);
+      encode(size === this.count ? this.run : this.run.pick(places), into);
       if (into.count === 0) {
         throw new TypeError("A connector encoded no event of a batch");
       }
-      this.#groups.shift();
-      for (const { at, reason, message } of into.refusals) {
-        this.#refuse(placeAt(group, at), { reason, message, sent: false });
+      if (into.events + into.refusals.length !== into.count) {
+        throw new TypeError("A connector passed over an event of a batch");
       }
-      if (into.count < group.length) this.#leave(group, into.count);
-      if (into.empty) continue;
-      this.#group = group;
-      for (const at of into.places) {
-        const place = placeAt(group, at);
-        this.#tries[place] = (this.#tries[place] ?? 0) + 1;
-      }
-      return true;
+      this.#carry(group, into);
+      if (into.count < size) this.#leave(group, size - into.count);
+      if (!into.empty) return true;
     }
   }
 
@@ -166,43 +160,31 @@ export class Batch {
   apply(outcome: Outcome, sent: BatchBuffer): Interruption | undefined {
     switch (outcome.kind) {
       case "delivered":
-        for (const at of sent.places) {
-          this.#deliver(placeAt(this.#group, at), sent.answer);
-        }
-        this.taken = this.isProgress = true;
+        this.#decide(sent, [], []);
         return undefined;
       case "rejected": {
         const { rejections, pending = [] } = outcome;
         this.#decide(sent, rejections, pending);
-        return rejections.length === 0 && pending.length === sent.places.length
+        return rejections.length === 0 && pending.length === sent.events
           ? { kind: "retry", reason: "unclear", message: UNCLEAR }
           : undefined;
       }
-      case "retry": {
-        const { rejections = [] } = outcome;
-        const refused = new Set(rejections.map(({ at }) => at));
-        const pending = outcome.pending ??
-          sent.places.filter((at) => !refused.has(at));
-        this.#decide(sent, rejections, pending);
-        if (outcome.smaller === true && pending.length > 1) {
-          this.#halve(this.#groups.shift() ?? []);
-        }
+      case "retry":
+        this.#decide(sent, outcome.rejections ?? [], outcome.pending);
+        if (outcome.smaller === true) this.#halve();
         return outcome;
-      }
-      case "split":
-        this.#split(sent, outcome);
+      case "split": {
+        const { reason, message } = outcome;
+        const to = refusing({ reason, message, sent: true });
+        if (sent.events > 1) this.#halve();
+        else this.#recast([{ count: 1, to }]);
         return undefined;
+      }
       case "held":
-        this.#decide(sent, [], sent.places);
         return outcome;
       default:
         return outcome satisfies never;
     }
-  }
-
-  /** The attempt ended without an answer: what it carried goes again. */
-  putBack(sent: BatchBuffer): void {
-    this.#decide(sent, [], sent.places);
   }
 
   /**
@@ -213,267 +195,253 @@ export class Batch {
     { reason, message }: Pick<Refusal, "reason" | "message">,
     attempts: number,
   ): void {
-    for (const [place, state] of this.#states.entries()) {
-      if (state === PENDING) {
-        this.#refuse(place, {
-          reason,
-          message,
-          sent: true,
-          givenUp: attempts,
-        });
-        continue;
+    const last = { reason, message, sent: true, givenUp: attempts };
+    this.#fates = this.#fates.map((fate) => {
+      if (fate.kind === "pending") {
+        return { kind: "refused", tries: fate.tries, refusal: last };
       }
-      const refusal = this.#refusals.get(place);
-      if (state !== REFUSED || refusal?.sent !== true) continue;
-      this.#refusals.set(place, { ...refusal, givenUp: attempts });
-    }
-    this.#groups = [];
+      return isRefusedThere(fate)
+        ? { ...fate, refusal: { ...fate.refusal, givenUp: attempts } }
+        : fate;
+    });
     this.taken = true;
   }
 
   /** Gives up what is not settled and came no later than `until` (milliseconds since the Unix epoch). */
   expire(until: number): number {
+    const isLate = this.run.segments.some(({ runs }) =>
+      runs.some(({ receivedAt }) => receivedAt <= until)
+    );
+    if (!isLate) return 0;
     let expired = 0;
-    const view = new EventView();
-    for (let place = 0; place < this.count; place++) {
-      const waits = this.#states[place] === PENDING ||
-        !this.taken && this.#refusals.get(place)?.sent === true;
-      if (!waits || this.run.view(place, view).receivedAt > until) continue;
-      this.#states[place] = EXPIRED;
-      this.#refusals.delete(place);
-      expired++;
+    const view = new EventView(), fates = new Fates();
+    for (const { at, count, fate } of this.#fates.stretches) {
+      if (!this.#isOpen(fate)) {
+        fates.push(count, fate);
+        continue;
+      }
+      for (let place = at; place < at + count; place++) {
+        const isOver = this.run.view(place, view).receivedAt <= until;
+        fates.push(1, isOver ? { kind: "expired" } : fate);
+        if (isOver) expired++;
+      }
     }
-    if (expired > 0) {
-      this.#groups = this.#groups
-        .map((group) => group.filter((at) => this.#states[at] === PENDING))
-        .filter((group) => group.length > 0);
-    }
+    this.#fates = fates;
     return expired;
   }
 
   /** Takes the decided events off the front. While nothing was taken, what the SIEM refused is not decided. */
   settle(): Settled {
-    const open = this.#states.findIndex((state, place) =>
-      state === PENDING ||
-      state === REFUSED && !this.taken && this.#refusals.get(place)?.sent
-    );
-    const length = open === -1 ? this.count : open;
-    const { run, states, tries, answers } = this.#takeOff(length);
+    const open = this.#fates.stretches.find(({ fate }) => this.#isOpen(fate));
+    const length = open?.at ?? this.count;
+    const run = this.#run.slice(0, length), view = new EventView();
     let delivered = 0, expired = 0, filtered = 0;
     const dead: DeadEvent[] = [];
-    const ranges: RunRange[] = [];
-    let first = 0;
-    for (let place = 0; place < length; place++) {
-      const state = states[place] as number, next = place + 1;
-      if (
-        next === length || state !== states[next] ||
-        state === DELIVERED &&
-          (tries[place] !== tries[next] || answers[place] !== answers[next])
-      ) {
-        const decision = decisionOf(state, tries[place], answers[place]);
-        ranges.push({ at: first, count: next - first, decision });
-        first = next;
+    const ranges: Range[] = [];
+    for (const { at, count, fate } of this.#fates.slice(0, length).stretches) {
+      const decision = decisionOf(fate), last = ranges.at(-1);
+      if (decision.kind === "dead" && last?.decision.kind === "dead") {
+        last.count += count;
+      } else ranges.push({ at, count, decision });
+      if (fate.kind === "delivered") delivered += count;
+      else if (fate.kind === "expired") expired += count;
+      else if (fate.kind === "filtered") filtered += count;
+      if (fate.kind !== "refused") continue;
+      const { refusal, tries } = fate;
+      for (let place = at; place < at + count; place++) {
+        const { segment, index } = run.view(place, view);
+        const attempts = refusal.givenUp ?? tries;
+        dead.push({ ...refusal, segment, index, attempts });
       }
-      if (state === DELIVERED) delivered++;
-      else if (state === EXPIRED) expired++;
-      else if (state >= FILTERED) filtered++;
-      if (state !== REFUSED) continue;
-      const refusal = this.#refusals.get(place);
-      const segment = run.segments[place], index = run.indexes[place];
-      if (!refusal || !segment || index === undefined) continue;
-      const attempts = refusal.givenUp ?? tries[place] ?? 0;
-      dead.push({ ...refusal, segment, index, attempts });
     }
-    this.#renumber(length);
-    if (length > 0) this.full = false;
+    if (length > 0) {
+      this.#keep(length);
+      this.full = false;
+    }
     return { run, delivered, expired, dead, filtered, ranges };
   }
 
-  /** Takes so many events off the front, with what is known of each. */
-  #takeOff(length: number) {
-    const run = this.#run, states = this.#states;
-    const tries = this.#tries, answers = this.#answers;
-    // Nearly always all of them: nothing is copied then.
-    if (length === run.count) {
-      this.#run = new EventRun();
-      this.#states = [];
-      this.#tries = [];
-      this.#answers = [];
-      return { run, states, tries, answers };
-    }
-    const taken = new EventRun();
-    append(taken, {
-      segments: run.segments.splice(0, length),
-      indexes: run.indexes.splice(0, length),
+  /** The event is not settled: nobody knows yet what becomes of it. */
+  #isOpen(fate: Fate): boolean {
+    return fate.kind === "pending" || !this.taken && isRefusedThere(fate);
+  }
+
+  /** Notes what an attempt carries of a group, and what of it has no wire form. */
+  #carry(group: number, into: BatchBuffer): void {
+    const sent = this.#sent = ++this.#groups;
+    const to = ({ tries }: Pending): Pending => ({
+      kind: "pending",
+      tries: tries + 1,
+      group: sent,
     });
-    return {
-      run: taken,
-      states: states.splice(0, length),
-      tries: tries.splice(0, length),
-      answers: answers.splice(0, length),
-    };
-  }
-
-  #decide(
-    sent: BatchBuffer,
-    rejections: Extract<Outcome, { kind: "rejected" }>["rejections"],
-    pending: readonly number[],
-  ): void {
-    const open = new Set(sent.places);
-    for (const { at } of rejections) take(open, at);
-    for (const at of pending) take(open, at);
-    const group = this.#group;
-    for (const at of open) this.#deliver(placeAt(group, at), sent.answer);
-    if (open.size > 0) this.taken = true;
-    this.isProgress = pending.length < sent.places.length;
-    for (const { at, reason, message } of rejections) {
-      this.#refuse(placeAt(group, at), { reason, message, sent: true });
+    const changes: Change[] = [];
+    let next = 0;
+    for (const { at, reason, message } of into.refusals) {
+      changes.push({ count: at - next, to });
+      changes.push({
+        count: 1,
+        to: refusing({ reason, message, sent: false }),
+      });
+      next = at + 1;
     }
-    if (pending.length > 0) {
-      const again = pending.map((at) => placeAt(group, at));
-      this.#groups.unshift(again.sort((a, b) => a - b));
-    }
-    this.#group = [];
-  }
-
-  #split(
-    sent: BatchBuffer,
-    { reason, message }: Extract<Outcome, { kind: "split" }>,
-  ): void {
-    const group = sent.places.map((at) => placeAt(this.#group, at));
-    this.#group = [];
-    if (group.length === 1) {
-      this.#refuse(placeAt(group, 0), { reason, message, sent: true });
-      return;
-    }
-    this.#halve(group);
-  }
-
-  /** Two attempts go first, with a half of the events each. */
-  #halve(group: readonly number[]): void {
-    const half = Math.ceil(group.length / 2);
-    this.#groups.unshift(group.slice(0, half), group.slice(half));
-  }
-
-  #deliver(place: number, answer: Answer | undefined): void {
-    this.#states[place] = DELIVERED;
-    this.#answers[place] = answer;
-  }
-
-  #refuse(place: number, refusal: Refusal): void {
-    this.#states[place] = REFUSED;
-    this.#refusals.set(place, refusal);
+    changes.push({ count: into.count - next, to });
+    this.#fates = this.#fates.recast(group, changes);
   }
 
   /** What did not fit leaves the batch where it is its end, to come again with the next one; else it waits its turn. */
-  #leave(group: readonly number[], dealt: number): void {
-    const first = placeAt(group, dealt);
-    if (group.length - dealt < this.#wantedFrom(first)) {
-      this.#groups.unshift(group.slice(dealt));
-      return;
-    }
-    this.run.segments.length = this.run.indexes.length = first;
-    this.#states.length = this.#tries.length = this.#answers.length = first;
+  #leave(group: number, left: number): void {
+    const first = this.#fates.placesOf(group)[0]?.at ?? this.count;
+    if (left < this.#wantedFrom(first)) return;
+    this.#keep(0, first);
     this.full = true;
   }
 
-  #join(events: number, { ranges, bytes }: Filtered): void {
-    const from = this.#states.length;
-    this.#states = longer(this.#states, events, PENDING);
-    this.#tries = longer(this.#tries, events, 0);
-    this.#answers = longer(this.#answers, events, undefined);
-    for (const { at, count, by } of ranges) {
-      const state = FILTERED + SCOPE_KEYS.indexOf(by);
-      this.#states.fill(state, from + at, from + at + count);
+  /** `pending`: what was not looked at, and the rest was taken; absent: all that is not rejected, and nothing was taken. */
+  #decide(
+    sent: BatchBuffer,
+    rejections: readonly Rejection[],
+    pending: readonly number[] | undefined,
+  ): void {
+    const named = [
+      ...rejections.map(({ at, reason, message }) => ({
+        at,
+        to: refusing({ reason, message, sent: true }),
+      })),
+      ...(pending ?? []).map((at) => ({ at, to: again })),
+    ].sort((one, other) => one.at - other.at);
+    const others = pending === undefined ? again : delivering(sent.answer);
+    const changes: Change[] = [];
+    let next = 0;
+    for (const { at, to } of named) {
+      const position = sent.positionOf(at);
+      // Not written, or named before.
+      if (position < next) {
+        throw new TypeError(`The answer names event ${at}, which was not sent`);
+      }
+      changes.push({ count: position - next, to: others }, { count: 1, to });
+      next = position + 1;
     }
+    changes.push({ count: sent.events - next, to: others });
+    this.#recast(changes);
+    const left = pending?.length ?? sent.events - rejections.length;
+    this.isProgress = left < sent.events;
+    if (pending !== undefined && named.length < sent.events) this.taken = true;
+  }
+
+  /** What is pending of the attempt goes in two, with a half of the events each. */
+  #halve(): void {
+    const size = this.#fates.placesOf(this.#sent)
+      .reduce((sum, { count }) => sum + count, 0);
+    const group = ++this.#groups;
+    this.#recast([
+      { count: Math.ceil(size / 2), to: again },
+      { count: size, to: (fate) => ({ ...fate, group }) },
+    ]);
+  }
+
+  /** Changes the events of the attempt, in their order. */
+  #recast(changes: readonly Change[]): void {
+    this.#fates = this.#fates.recast(this.#sent, changes);
+  }
+
+  #join(events: number, { ranges, bytes }: Filtered): void {
+    const pending: Pending = { kind: "pending", tries: 0, group: 0 };
+    let next = 0;
+    for (const { at, count, by } of ranges) {
+      this.#fates.push(at - next, pending);
+      this.#fates.push(count, { kind: "filtered", by });
+      next = at + count;
+    }
+    this.#fates.push(events - next, pending);
     this.filteredBytes += bytes;
-    this.#regroup();
+  }
+
+  /** All that is pending goes as one. */
+  #regroup(): void {
+    const group = ++this.#groups;
+    this.#fates = this.#fates.map((fate) =>
+      fate.kind === "pending" ? { ...fate, group } : fate
+    );
+  }
+
+  /** Keeps these of its events alone. */
+  #keep(from: number, until: number = this.count): void {
+    this.#run = this.#run.slice(from, until);
+    this.#fates = this.#fates.slice(from, until);
   }
 
   #wantedFrom(place: number): number {
     let wanted = 0;
-    for (let at = place; at < this.count; at++) {
-      if ((this.#states[at] as number) < FILTERED) wanted++;
+    for (const { at, count, fate } of this.#fates.stretches) {
+      if (at >= place && fate.kind !== "filtered") wanted += count;
     }
     return wanted;
   }
-
-  #regroup(): void {
-    const pending: number[] = [];
-    for (let place = 0; place < this.#states.length; place++) {
-      if (this.#states[place] === PENDING) pending.push(place);
-    }
-    this.#groups = pending.length > 0 ? [pending] : [];
-  }
-
-  #renumber(gone: number): void {
-    if (gone === 0) return;
-    this.#groups = this.#groups.map((group) => group.map((at) => at - gone));
-    if (this.#refusals.size === 0) return;
-    const kept = [...this.#refusals].filter(([place]) => place >= gone);
-    this.#refusals = new Map(kept.map(([place, why]) => [place - gone, why]));
-  }
-}
-
-/** The list with so many more of `value`. Made in its length: lists that grow leave a trail of their smaller selves. */
-function longer<T>(list: T[], more: number, value: T): T[] {
-  const added = new Array<T>(more).fill(value);
-  return list.length === 0 ? added : list.concat(added);
-}
-
-/** Not by spreading: a run may be longer than a call has room for. */
-function append(
-  run: EventRun,
-  more: Pick<EventRun, "segments" | "indexes">,
-): void {
-  for (const segment of more.segments) run.segments.push(segment);
-  for (const index of more.indexes) run.indexes.push(index);
 }
 
 /** What several batches in a row settle; the first one's run grows. */
 export function joined(all: readonly Settled[]): Settled {
   const [first, ...more] = all;
   if (first === undefined) throw new TypeError("Nothing to settle");
+  const { run } = first;
   let { delivered, expired, filtered } = first;
   const dead = [...first.dead];
   const ranges = [...first.ranges];
   for (const settled of more) {
     for (const { at, ...range } of settled.ranges) {
-      ranges.push({ at: at + first.run.count, ...range });
+      ranges.push({ at: at + run.count, ...range });
     }
-    append(first.run, settled.run);
+    run.append(settled.run);
     delivered += settled.delivered;
     expired += settled.expired;
     filtered += settled.filtered;
-    dead.push(...settled.dead);
+    for (const event of settled.dead) dead.push(event);
   }
-  const { run } = first;
   return { run, delivered, expired, dead, filtered, ranges };
 }
 
-function decisionOf(
-  state: number,
-  attempts = 0,
-  answer: Answer = NO_ANSWER,
-): Decision {
-  if (state === DELIVERED) return { kind: "delivered", attempts, answer };
-  if (state === EXPIRED) return { kind: "expired", reason: "age" };
-  if (state === REFUSED) return { kind: "dead" };
-  return { kind: "filtered", by: SCOPE_KEYS[state - FILTERED] ?? "when" };
+interface Range extends RunRange {
+  count: number;
+}
+
+function decisionOf(fate: Fate): Decision {
+  switch (fate.kind) {
+    case "delivered": {
+      const { tries: attempts, answer } = fate;
+      return { kind: "delivered", attempts, answer };
+    }
+    case "expired":
+      return { kind: "expired", reason: "age" };
+    case "refused":
+      return { kind: "dead" };
+    case "filtered":
+      return { kind: "filtered", by: fate.by };
+    case "pending":
+      throw new TypeError("An event that is pending is not settled");
+    default:
+      return fate satisfies never;
+  }
 }
 
 const UNCLEAR = "The answer decided no event.";
 
-function placeAt(group: readonly number[], at: number): number {
-  const place = group[at];
-  if (place === undefined) {
-    throw new TypeError(`No event ${at} in an attempt of ${group.length}`);
-  }
-  return place;
+/** By the SIEM, not for want of a wire form. */
+function isRefusedThere(
+  fate: Fate,
+): fate is Extract<Fate, { kind: "refused" }> {
+  return fate.kind === "refused" && fate.refusal.sent;
 }
 
-function take(open: Set<number>, at: number): void {
-  if (!open.delete(at)) {
-    throw new TypeError(`The answer names event ${at}, which was not sent`);
-  }
+// What the events of an attempt may become.
+
+function again(fate: Pending): Pending {
+  return fate;
+}
+
+function delivering(answer: Answer = NO_ANSWER): Change["to"] {
+  return ({ tries }) => ({ kind: "delivered", tries, answer });
+}
+
+function refusing(refusal: Refusal): Change["to"] {
+  return ({ tries }) => ({ kind: "refused", tries, refusal });
 }

@@ -20,9 +20,18 @@ import type {
   DataReason,
   Rejection,
 } from "../connector.ts";
+import type { PlaceRange } from "../event.ts";
 
 /** What the backing holds at first, and falls back to after one outsized body. */
 const FIRST_BYTES = 64 * 1024;
+const FIRST_ENDS = 64;
+
+/** Places in a row that follow each other in the body too. */
+interface WrittenRange extends PlaceRange {
+  count: number;
+  /** Of the first one in the body. */
+  readonly position: number;
+}
 
 /** A growing body with the run's places in it. One per connector, used again for each attempt. */
 export class BatchBuffer {
@@ -37,12 +46,14 @@ export class BatchBuffer {
   trailer = 0;
   /** Events that have no wire form; `at` is the place in the run. */
   readonly refusals: Rejection[] = [];
-  /** Place in the run of each written event; the index is its position in the body. */
-  readonly places: number[] = [];
-  /** Where each written event ends in the body. */
-  readonly ends: number[] = [];
   /** What the SIEM said when this body was sent; undefined: nothing. For receipts alone. */
   answer: Answer | undefined;
+  /** Events written. */
+  #events = 0;
+  /** Their places, in the body's order. Nearly always one range: thousands of places in a list of their own cost much. */
+  readonly #ranges: WrittenRange[] = [];
+  /** Only the first `#events` mean something. Kept between bodies. */
+  #ends = new Uint32Array(FIRST_ENDS);
   /** Where the event being written began, its separator included; -1 between events. */
   #mark = -1;
   /** Where its own bytes began. */
@@ -55,9 +66,40 @@ export class BatchBuffer {
     this.bytes = new Uint8Array(FIRST_BYTES);
   }
 
+  /** How many events were written. */
+  get events(): number {
+    return this.#events;
+  }
+
   /** Nothing was written that is worth sending. */
   get empty(): boolean {
-    return this.places.length === 0;
+    return this.#events === 0;
+  }
+
+  /** Place in the run of each written event; the index is its position in the body. Made for whoever asks. */
+  get places(): number[] {
+    return this.#ranges.flatMap(({ at, count }) =>
+      Array.from({ length: count }, (_, n) => at + n)
+    );
+  }
+
+  /** Where each written event ends in the body: a view, valid until the next write or `reset`. */
+  get ends(): Uint32Array {
+    return this.#ends.subarray(0, this.#events);
+  }
+
+  /** Position in the body of the event at `place` of the run; -1: it was not written. */
+  positionOf(place: number): number {
+    // The ranges ascend, as events are written in the run's order.
+    let low = 0, high = this.#ranges.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const range = this.#ranges[middle];
+      if (range === undefined || place < range.at) high = middle;
+      else if (place >= range.at + range.count) low = middle + 1;
+      else return range.position + place - range.at;
+    }
+    return -1;
   }
 
   /** Forgets the body and keeps the memory, save what an outsized body took. */
@@ -66,8 +108,8 @@ export class BatchBuffer {
     this.count = 0;
     this.trailer = 0;
     this.refusals.length = 0;
-    this.places.length = 0;
-    this.ends.length = 0;
+    this.#events = 0;
+    this.#ranges.length = 0;
     this.answer = undefined;
     this.#mark = -1;
     if (this.bytes.length > Math.max(FIRST_BYTES, 2 * this.limits.bytes)) {
@@ -78,7 +120,7 @@ export class BatchBuffer {
   /** Opens an event; `separator` is written when another event stands before it. */
   begin(separator?: Uint8Array): void {
     this.#mark = this.length;
-    if (separator !== undefined && this.places.length > 0) {
+    if (separator !== undefined && this.#events > 0) {
       this.literal(separator);
     }
     this.#start = this.length;
@@ -91,7 +133,8 @@ export class BatchBuffer {
   }
 
   /**
-   * Closes the event at `place`. An event over `limits.eventBytes` is taken out again and refused as too large.
+   * Closes the event at `place`, which lies behind those before it in the run. An event over `limits.eventBytes` is
+   * taken out again and refused as too large.
    * @returns false when it did not fit beside the others: it was taken out again, the body is full, stop.
    */
   end(place: number): boolean {
@@ -108,15 +151,14 @@ export class BatchBuffer {
       );
       return true;
     }
-    const full = this.places.length >= this.limits.events ||
-      this.places.length > 0 &&
+    const full = this.#events >= this.limits.events ||
+      this.#events > 0 &&
         this.length + this.trailer > this.limits.bytes;
     if (full) {
       this.#rollBack();
       return false;
     }
-    this.places.push(place);
-    this.ends.push(this.length);
+    this.#note(place);
     this.count = place + 1;
     this.#mark = -1;
     return true;
@@ -161,6 +203,18 @@ export class BatchBuffer {
   byte(value: number): void {
     this.room(1);
     this.bytes[this.length++] = value;
+  }
+
+  #note(place: number): void {
+    const last = this.#ranges.at(-1);
+    if (last !== undefined && last.at + last.count === place) last.count++;
+    else this.#ranges.push({ at: place, count: 1, position: this.#events });
+    if (this.#events === this.#ends.length) {
+      const grown = new Uint32Array(2 * this.#events);
+      grown.set(this.#ends);
+      this.#ends = grown;
+    }
+    this.#ends[this.#events++] = this.length;
   }
 
   #rollBack(): void {

@@ -2,7 +2,13 @@
 
 import type { Clock } from "../clock.ts";
 import type { ScopeKey } from "../config/scope.ts";
-import { EventRun, EventView, type Position, type Segment } from "../event.ts";
+import {
+  EventRun,
+  EventView,
+  type PlaceRange,
+  type Position,
+  type Segment,
+} from "../event.ts";
 import { EVENT, ROW } from "../json/spans.ts";
 import type { EventFilter } from "./scope_filter.ts";
 
@@ -32,11 +38,8 @@ export const STRIDE: Bounds = { events: 10_000, bytes: 8 * 1024 * 1024 };
 const BUSY_MS = 5;
 const EVENTS_PER_LOOK = 32;
 
-/** Events in a row that one part of the scope filters. */
-export interface FilteredRange {
-  /** Place of the first in the run. */
-  readonly at: number;
-  readonly count: number;
+/** Events in a row of a run that one part of the scope filters. */
+export interface FilteredRange extends PlaceRange {
   readonly by: ScopeKey;
 }
 
@@ -63,11 +66,7 @@ export interface Scoping {
 
 /** The place behind a run's last event; `from` where the run is empty. */
 export function behind(run: EventRun, from: Position): Position {
-  const last = run.count - 1;
-  const segment = run.segments[last], index = run.indexes[last];
-  return segment === undefined || index === undefined
-    ? from
-    : { segment: segment.id, index: index + 1 };
+  return run.end ?? from;
 }
 
 /**
@@ -83,39 +82,42 @@ export async function collect(
 ): Promise<Collected> {
   const run = new EventRun(), view = new EventView();
   const ranges: Range[] = [];
-  let filteredEvents = 0, filteredBytes = 0, passedBytes = 0;
+  let passed = 0, passedBytes = 0, filteredEvents = 0, filteredBytes = 0;
   let at = from, pausedAt = clock.monotonic();
   const isFull = () =>
-    run.count - filteredEvents >= events || passedBytes >= bytes ||
+    passed >= events || passedBytes >= bytes ||
     filteredEvents >= stride.events || filteredBytes >= stride.bytes;
   while (!isFull()) {
     const segment = await source.next(at);
     if (segment === undefined) break;
-    let index = segment.id === at.segment ? at.index : 0;
-    for (; index < segment.count && !isFull(); index++) {
+    const first = segment.id === at.segment ? at.index : 0;
+    let index = first;
+    while (index < segment.count && !isFull()) {
       const size = eventBytes(segment, index);
       const by = filter?.by(view.at(segment, index));
-      if (by === undefined) passedBytes += size;
-      else {
-        add(ranges, run.count, by);
+      if (by === undefined) {
+        passed++;
+        passedBytes += size;
+      } else {
+        add(ranges, passed + filteredEvents, by);
         filteredEvents++;
         filteredBytes += size;
       }
-      run.push(segment, index);
-      if (filter === undefined || run.count % EVENTS_PER_LOOK !== 0) continue;
+      index++;
+      const looked = passed + filteredEvents;
+      if (filter === undefined || looked % EVENTS_PER_LOOK !== 0) continue;
       if (clock.monotonic() - pausedAt < BUSY_MS) continue;
       await clock.sleep(0);
       pausedAt = clock.monotonic();
     }
+    run.push(segment, first, index - first);
     at = { segment: segment.id, index };
   }
   return { run, filtered: { ranges, bytes: filteredBytes } };
 }
 
-interface Range {
-  readonly at: number;
+interface Range extends FilteredRange {
   count: number;
-  readonly by: ScopeKey;
 }
 
 /** Notes the event at a place, behind all that were noted. */

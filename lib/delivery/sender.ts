@@ -51,9 +51,8 @@ export class Sender {
   ): Promise<Interruption | undefined> {
     const { sink, clock } = this.#context;
     const started = clock.monotonic();
-    let isSent = false;
     try {
-      isSent = batch.prepare(
+      const isSent = batch.prepare(
         (run, into) => sink.encode(run, into),
         this.#buffer,
       );
@@ -66,7 +65,6 @@ export class Sender {
       if (outcome.kind === "delivered") this.#pace(outcome, started);
       return interruption;
     } catch (cause) {
-      if (isSent) batch.putBack(this.#buffer);
       abort.throwIfAborted();
       return this.#bug(cause);
     }

@@ -228,9 +228,10 @@ export class Settlement {
     const { run, delivered, expired, dead, filtered, ranges } = settled;
     const at = this.#context.clock.now();
     const before = this.place;
-    const moved = run.count === 0
+    const { end } = run;
+    const moved = end === undefined
       ? before
-      : advance(before, run.segments, (run.indexes[run.count - 1] ?? 0) + 1);
+      : advance(before, run.segments, end.index);
     const damaged = moved.books.expired - before.books.expired;
     const letters = dead.map((event) => letter(event, at));
     await this.#file(letters);

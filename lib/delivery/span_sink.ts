@@ -51,8 +51,9 @@ function nearTheFirst(
   frame: Frame,
   { ms, timeIn }: TimeSpan,
 ): BatchBuffer {
-  const rows = batch.ends.map((end, position) => {
-    const before = batch.ends[position - 1];
+  const { ends } = batch;
+  const rows = Array.from(ends, (end, position) => {
+    const before = ends[position - 1];
     const start = before === undefined
       ? frame.open.length
       : before + frame.separator.length;

@@ -1,7 +1,7 @@
 /** What was decided about events at a connector, as settles tell it and the history keeps it. */
 
 import type { Answer } from "../connector.ts";
-import type { EventRun, Position } from "../event.ts";
+import type { EventRun, PlaceRange, Position } from "../event.ts";
 
 /** What became of an event. `by`: the part of the scope. A dead letter's own record says more. */
 export type Decision =
@@ -23,10 +23,7 @@ export type ExpiryReason = "age" | "damaged";
 export const NO_ANSWER: Answer = { status: null, message: "" };
 
 /** Events in a row of a run, of which the same became. */
-export interface RunRange {
-  /** Place of the first in the run. */
-  readonly at: number;
-  readonly count: number;
+export interface RunRange extends PlaceRange {
   readonly decision: Decision;
 }
 

@@ -134,20 +134,18 @@ export class Journal {
     const breaks = [...damaged];
     for (const { at: first, count, decision } of ranges) {
       for (let done = 0; done < count;) {
-        const { id: segment = "" } = run.segments[first + done] ?? {};
-        const from = { segment, index: run.indexes[first + done] ?? 0 };
-        while (breaks[0] !== undefined && breaks[0].id < segment) {
+        const from = run.position(first + done);
+        while (breaks[0] !== undefined && breaks[0].id < from.segment) {
           this.#addDamaged(breaks.shift(), at);
         }
         let some = count - done;
         const [next] = breaks;
         if (next !== undefined) {
-          const { segments } = run;
-          let end = first + done;
-          while (end < first + count && (segments[end]?.id ?? "") < next.id) {
-            end++;
-          }
-          some = end - first - done;
+          some = 0;
+          while (
+            done + some < count &&
+            run.position(first + done + some).segment < next.id
+          ) some++;
         }
         this.#add({ from, count: some, decision, at });
         done += some;

@@ -184,12 +184,10 @@ Deno.test("T19 sentinel: 100 events of 30 KB go in three or more requests, in or
   );
   let left = runOf(...events);
   while (left.count > 0) {
-    const sent = await sendAll(sink, left.pick([...Array(left.count).keys()]));
+    const sent = await sendAll(sink, left.slice(0));
     const done = sent.batch.settle().run.count;
     assert.ok(done > 0);
-    left = left.pick(
-      Array.from({ length: left.count - done }, (_, n) => n + done),
-    );
+    left = left.slice(done);
   }
   assert.ok(azure.calls.length >= 3);
   const uids = azure.calls.flatMap((call) => {

@@ -56,6 +56,36 @@ Deno.test("BatchBuffer.end() refuses an event over its own limit and goes on", (
   }]);
 });
 
+Deno.test("BatchBuffer knows places, positions and ends of many events with gaps between them, body after body", () => {
+  const buffer = new BatchBuffer({ events: 1e6, bytes: 1e6, eventBytes: 50 });
+  for (const gap of [7, 1_000, 2]) {
+    buffer.reset();
+    const places: number[] = [], ends: number[] = [];
+    for (let place = 0; place < 500; place++) {
+      buffer.begin(COMMA);
+      buffer.literal(bytes(`${place}`));
+      if (place % gap === 0) {
+        buffer.refuse(place, "unencodable", "no");
+        continue;
+      }
+      assert.ok(buffer.end(place));
+      places.push(place);
+      ends.push(buffer.length);
+    }
+    assert.equal(buffer.count, 500);
+    assert.equal(buffer.events, places.length);
+    assert.deepEqual(buffer.places, places);
+    assert.deepEqual([...buffer.ends], ends);
+    for (let place = -1; place <= 500; place++) {
+      assert.equal(buffer.positionOf(place), places.indexOf(place));
+    }
+  }
+  buffer.reset();
+  assert.ok(buffer.empty);
+  assert.deepEqual([buffer.places, [...buffer.ends]], [[], []]);
+  assert.equal(buffer.positionOf(1), -1);
+});
+
 Deno.test("BatchBuffer.end() stops at the number of events", () => {
   const buffer = new BatchBuffer({ events: 2, bytes: 40, eventBytes: 4 });
   write(buffer, ["a", "b", "c"]);

@@ -40,7 +40,7 @@ function encode(run: EventRun, into: BatchBuffer): void {
 
 const texts = (
   run: EventRun,
-  places: readonly number[] = [...run.indexes.keys()],
+  places: readonly number[] = [...Array(run.count).keys()],
 ) =>
   places.map((place) =>
     new TextDecoder().decode(run.view(place, new EventView()).event)
@@ -252,7 +252,6 @@ Deno.test("Batch.apply() throws for an event that was not sent, and changes noth
         ),
       TypeError,
     );
-    batch.putBack(buffer);
     assert.equal(settled(batch).run, "");
   }
 });
@@ -318,4 +317,20 @@ Deno.test("Batch: a connector that encodes nothing is a bug, not a loop", () => 
     () => batch.prepare(() => {}, new BatchBuffer(LIMITS)),
     TypeError,
   );
+});
+
+Deno.test("Batch: a connector that passes over an event is a bug, and nothing has changed", () => {
+  const batch = new Batch(made(3)), buffer = new BatchBuffer(LIMITS);
+  const skip = (_run: EventRun, into: BatchBuffer) => {
+    for (const place of [0, 2]) {
+      into.begin();
+      into.end(place);
+    }
+  };
+  assert.throws(() => batch.prepare(skip, buffer), TypeError);
+  assert.deepEqual(
+    drive(batch, () => ({ kind: "delivered" })).sent,
+    ["0 1 2"],
+  );
+  assert.equal(settled(batch).delivered, 3);
 });

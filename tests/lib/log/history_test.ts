@@ -52,11 +52,10 @@ async function settleEvents(
   const dead = ranges.filter(({ decision }) => decision.kind === "dead")
     .flatMap((range) =>
       Array.from({ length: range.count }, (_, n) => {
-        const segment = run.segments[range.at + n];
-        ok(segment);
+        const { segment, index } = run.view(range.at + n, new EventView());
         return {
           segment,
-          index: run.indexes[range.at + n] ?? 0,
+          index,
           reason: "rejected" as const,
           error: "no",
           attempts: 1,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type EventRun, EventView } from "../../../lib/event.ts";
+import { EventRun, EventView } from "../../../lib/event.ts";
 import {
   EVENT,
   FIELDS,
@@ -59,11 +59,10 @@ function spanText(view: EventView, member: typeof HOST | typeof FIELDS) {
 
 /** The same events as another segment. */
 function again(run: EventRun): EventRun {
-  const copy = run.pick([]);
+  const copy = new EventRun();
   const [segment] = run.segments;
   assert.ok(segment);
-  const twin = { ...segment };
-  for (const index of run.indexes) copy.push(twin, index);
+  copy.push({ ...segment }, 0, run.count);
   return copy;
 }
 
