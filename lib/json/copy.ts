@@ -3,14 +3,14 @@
 /** Above this many bytes a native copy beats a loop, its view included (29 ns against 0.6 ns a byte on Deno 2.9.6). */
 const NATIVE_ABOVE = 48;
 
-/** As above, beside a loop of eight bytes at a time (0.1 ns a byte). */
-const NATIVE_ABOVE_WORDS = 384;
+/** As above, beside a loop of eight bytes at a time (0.07 ns a byte): equally fast there, but without a view for the garbage. */
+const NATIVE_ABOVE_WORDS = 768;
 
 const LITTLE_ENDIAN = true;
 
 /** What was read from and written to last, and views over them: making views costs more than most copies. */
 let source: Uint8Array = new Uint8Array(0), target = source;
-let from = new DataView(source.buffer), to = from;
+let sourceWords = new DataView(source.buffer), targetWords = sourceWords;
 
 /** Copies `from[start … end)` to `out` at `at`, where there must be room. @returns the place after it. */
 export function copyBytes(
@@ -39,34 +39,35 @@ export function copySpan(
   out: Uint8Array,
   at: number,
 ): number {
-  const length = end - start;
+  // Spans come as unsigned words: V8 counts with floats where it is not told that places are small.
+  const first = start | 0, length = end - start | 0, to = at | 0;
   if (length > NATIVE_ABOVE_WORDS) {
     out.set(bytes.subarray(start, end), at);
-    return at + length;
+    return to + length;
   }
   if (length < 8) {
-    for (let i = start; i < end; i++) out[at++] = bytes[i] as number;
-    return at;
+    for (let i = 0; i < length; i++) out[to + i] = bytes[first + i] as number;
+    return to + length;
   }
   if (bytes !== source) {
-    from = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     source = bytes;
   }
   if (out !== target) aim(out);
+  const from = sourceWords, into = targetWords, last = length - 8;
   // V8 makes no BigInt of what goes from one view to the other.
-  const last = end - 8;
-  let write = at;
-  for (let read = start; read < last; read += 8, write += 8) {
-    to.setBigInt64(write, from.getBigInt64(read, LITTLE_ENDIAN), LITTLE_ENDIAN);
+  for (let i = 0; i < last; i += 8) {
+    const word = from.getBigInt64(first + i, LITTLE_ENDIAN);
+    into.setBigInt64(to + i, word, LITTLE_ENDIAN);
   }
   // The last word overlaps the one before it.
-  write = at + length - 8;
-  to.setBigInt64(write, from.getBigInt64(last, LITTLE_ENDIAN), LITTLE_ENDIAN);
-  return at + length;
+  const word = from.getBigInt64(first + last, LITTLE_ENDIAN);
+  into.setBigInt64(to + last, word, LITTLE_ENDIAN);
+  return to + length;
 }
 
 function aim(out: Uint8Array): void {
-  to = new DataView(out.buffer, out.byteOffset, out.length);
+  targetWords = new DataView(out.buffer, out.byteOffset, out.length);
   target = out;
 }
 
@@ -99,8 +100,9 @@ export function copyLiteral(
   at: number,
 ): number {
   if (out !== target) aim(out);
-  for (let i = 0, write = at; i < words.length; i++, write += 4) {
-    to.setInt32(write, words[i] as number, LITTLE_ENDIAN);
+  const into = targetWords;
+  for (let i = 0, to = at | 0; i < words.length; i++, to += 4) {
+    into.setInt32(to, words[i] as number, LITTLE_ENDIAN);
   }
   return at + length;
 }
@@ -114,12 +116,11 @@ export function copyWords(
   at: number,
 ): void {
   if (out !== target) aim(out);
-  for (let read = start, write = at; read < end; read += 8, write += 8) {
-    to.setBigInt64(
-      write,
-      words.getBigInt64(read, LITTLE_ENDIAN),
-      LITTLE_ENDIAN,
-    );
+  const into = targetWords, to = at | 0, first = start | 0;
+  const length = end - start | 0;
+  for (let i = 0; i < length; i += 8) {
+    const word = words.getBigInt64(first + i, LITTLE_ENDIAN);
+    into.setBigInt64(to + i, word, LITTLE_ENDIAN);
   }
 }
 

@@ -8,14 +8,14 @@ import {
 } from "../../../lib/json/copy.ts";
 
 Deno.test("copyBytes() and copySpan() copy any length from and to anywhere, and nothing beside it", () => {
-  const from = Uint8Array.from({ length: 900 }, (_, i) => 1 + i % 251);
+  const from = Uint8Array.from({ length: 1200 }, (_, i) => 1 + i % 251);
   // Views that begin inside their buffers, as those of segments do.
-  const sources = [from, new Uint8Array(from.buffer, 7, 800)];
+  const sources = [from, new Uint8Array(from.buffer, 7, 1000)];
   for (const copy of [copyBytes, copySpan]) {
-    for (let length = 0; length < 500; length++) {
+    for (let length = 0; length < 900; length++) {
       const source = sources[length & 1] ?? from;
       const start = length % 13, at = length % 11;
-      const out = new Uint8Array(new ArrayBuffer(600), length % 5, 590);
+      const out = new Uint8Array(new ArrayBuffer(1000), length % 5, 990);
       const end = copy(source, start, start + length, out, at);
       assert.equal(end, at + length);
       assert.deepEqual(
