@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { TransportError } from "./transport_error.ts";
 import { at, type Place } from "./transport_fault.ts";
 
-/** Ends a sleep; a constant, because a DOMException with its stack costs more than the rest of an attempt. */
+/** Ends a dial or a sleep; a constant, because a DOMException with its stack costs more than the rest of an attempt. */
 const OVER = new Error("over");
 
 /** Dispose ends its timers; a use outlives the reply by nothing. */
@@ -12,8 +12,8 @@ export class Attempt implements Disposable {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #place: Place;
-  /** Aborted when the attempt is over, well or not: ends timers and what is half open. */
-  readonly #over = new AbortController();
+  readonly #endTimer: () => void;
+  #isOver = false;
   #closing: { close(): void } | undefined;
   #onStop: (() => void) | undefined;
   /** Why it was stopped: a TransportError (`timeout`) or the signal's reason. */
@@ -31,7 +31,7 @@ export class Attempt implements Disposable {
     this.#signal = signal;
     this.#place = options.place;
     signal.addEventListener("abort", this.#onAbort);
-    this.#after(options.timeout, this.#over.signal);
+    this.#endTimer = this.#stopAfter(options.timeout);
   }
 
   /** Dials within `timeout` milliseconds. A connection that comes too late is closed. */
@@ -44,7 +44,7 @@ export class Attempt implements Disposable {
       this.#onStop = () => reject(this.failure);
     });
     this.#closing = { close: () => connecting.abort(this.failure) };
-    this.#after(timeout, connecting.signal);
+    const endTimer = this.#stopAfter(timeout);
     const dialing = dial(connecting.signal);
     try {
       const wire = await Promise.race([dialing, stopped]);
@@ -54,6 +54,7 @@ export class Attempt implements Disposable {
       dialing.then((late) => late.close(), () => {});
       throw error;
     } finally {
+      endTimer();
       this.#onStop = undefined;
       this.#closing = undefined;
       connecting.abort(OVER);
@@ -80,23 +81,21 @@ export class Attempt implements Disposable {
   [Symbol.dispose](): void {
     this.#closing = undefined;
     this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#over.abort(OVER);
+    this.#endTimer();
+    this.#isOver = true;
   }
 
   readonly #onAbort = () => this.#stop(this.#signal.reason);
 
   #stop(failure: unknown): void {
-    if (this.failure !== undefined || this.#over.signal.aborted) return;
+    if (this.failure !== undefined || this.#isOver) return;
     this.failure = failure;
     this.#onStop?.();
     this.#closing?.close();
   }
 
-  #after(ms: number, until: AbortSignal): void {
-    this.#clock.sleep(ms, until).then(
-      () => until.aborted ? undefined : this.#stop(this.#timeout(ms)),
-      () => {}, // it was in time
-    );
+  #stopAfter(ms: number): () => void {
+    return this.#clock.after(ms, () => this.#stop(this.#timeout(ms)));
   }
 
   #timeout(ms: number): TransportError {

@@ -235,6 +235,7 @@ Deno.test("T21 sentinel: Retry-After as a date is heeded", async () => {
     now: () => now,
     monotonic: () => performance.now(),
     sleep: () => Promise.reject(new Error("no sleep")),
+    after: () => () => {},
   });
   const outcome = await outcomeOf(sink, numbered(1));
   assert.ok(outcome.kind === "retry");

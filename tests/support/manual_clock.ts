@@ -45,6 +45,21 @@ export class ManualClock implements Clock {
     });
   }
 
+  after(ms: number, wake: () => void): () => void {
+    const sleeper = {
+      due: this.#elapsed + ms,
+      wake: () => {
+        this.#sleepers.delete(sleeper);
+        wake();
+      },
+    };
+    this.#sleepers.add(sleeper);
+    for (const watcher of this.#watchers) watcher();
+    return () => {
+      this.#sleepers.delete(sleeper);
+    };
+  }
+
   /** Moves time on, waking sleepers in the order they are due. */
   advance(ms: number): void {
     const end = this.#elapsed + ms;

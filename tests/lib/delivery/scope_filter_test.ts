@@ -208,6 +208,7 @@ Deno.test("collect() lets others run every few milliseconds while a filter takes
     now: () => 0,
     monotonic: () => elapsed,
     sleep: () => Promise.resolve(void pauses++),
+    after: () => () => {},
   };
   const filter = {
     by: () => (elapsed += 0.1, "when" as const),

@@ -9,6 +9,7 @@ const clock: Clock = {
   now: () => 1_773_360_000_123,
   monotonic: () => 0,
   sleep: () => Promise.resolve(),
+  after: () => () => {},
 };
 
 function take(count: number, seed: number): SampleEvent[] {

@@ -11,6 +11,7 @@ function steppingClock() {
   const clock: Clock = {
     now: () => 1_773_360_000_000 + now,
     monotonic: () => now,
+    after: () => () => {},
     sleep(ms, signal) {
       slept.push(ms);
       announce.resolve();
