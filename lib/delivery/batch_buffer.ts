@@ -33,6 +33,8 @@ interface WrittenRange extends PlaceRange {
   readonly position: number;
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 /** A growing body with the run's places in it. One per connector, used again for each attempt. */
 export class BatchBuffer {
   readonly limits: BatchLimits;
@@ -54,6 +56,8 @@ export class BatchBuffer {
   readonly #ranges: WrittenRange[] = [];
   /** Only the first `#events` mean something. Kept between bodies. */
   #ends = new Uint32Array(FIRST_ENDS);
+  /** What the backing takes when there is none. */
+  #wanted = FIRST_BYTES;
   /** Where the event being written began, its separator included; -1 between events. */
   #mark = -1;
   /** Where its own bytes began. */
@@ -102,6 +106,18 @@ export class BatchBuffer {
     return -1;
   }
 
+  /**
+   * Gives the body's memory back before the answer is known: whoever delivers needs it no more. What was written of
+   * which event stays known.
+   */
+  release(): void {
+    this.#wanted = Math.max(
+      FIRST_BYTES,
+      Math.min(this.bytes.length, 2 * this.limits.bytes),
+    );
+    this.bytes = NO_BYTES;
+  }
+
   /** Forgets the body and keeps the memory, save what an outsized body took. */
   reset(): void {
     this.length = 0;
@@ -112,7 +128,8 @@ export class BatchBuffer {
     this.#ranges.length = 0;
     this.answer = undefined;
     this.#mark = -1;
-    if (this.bytes.length > Math.max(FIRST_BYTES, 2 * this.limits.bytes)) {
+    if (this.bytes.length === 0) this.bytes = new Uint8Array(this.#wanted);
+    else if (this.bytes.length > Math.max(FIRST_BYTES, 2 * this.limits.bytes)) {
       this.bytes = new Uint8Array(FIRST_BYTES);
     }
   }

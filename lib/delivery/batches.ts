@@ -55,6 +55,10 @@ export interface Filtered {
 export interface Collected {
   readonly run: EventRun;
   readonly filtered: Filtered;
+  /** Bytes of all these events. */
+  readonly bytes: number;
+  /** The log held no more. */
+  readonly isAll: boolean;
 }
 
 /** A connector's scope, and the time that judging by it takes. */
@@ -83,13 +87,16 @@ export async function collect(
   const run = new EventRun(), view = new EventView();
   const ranges: Range[] = [];
   let passed = 0, passedBytes = 0, filteredEvents = 0, filteredBytes = 0;
-  let at = from, pausedAt = clock.monotonic();
+  let at = from, pausedAt = clock.monotonic(), isAll = false;
   const isFull = () =>
     passed >= events || passedBytes >= bytes ||
     filteredEvents >= stride.events || filteredBytes >= stride.bytes;
   while (!isFull()) {
     const segment = await source.next(at);
-    if (segment === undefined) break;
+    if (segment === undefined) {
+      isAll = true;
+      break;
+    }
     const first = segment.id === at.segment ? at.index : 0;
     let index = first;
     while (index < segment.count && !isFull()) {
@@ -113,7 +120,12 @@ export async function collect(
     run.push(segment, first, index - first);
     at = { segment: segment.id, index };
   }
-  return { run, filtered: { ranges, bytes: filteredBytes } };
+  return {
+    run,
+    filtered: { ranges, bytes: filteredBytes },
+    bytes: passedBytes + filteredBytes,
+    isAll,
+  };
 }
 
 interface Range extends FilteredRange {

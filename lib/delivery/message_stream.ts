@@ -20,10 +20,14 @@ export interface MessageStream extends AsyncDisposable {
   /**
    * Writes the bytes behind those of earlier calls. Resolves once they are written and the connection has stayed open
    * for a second after. What was not resolved when a connection ends is lost with it, and never written to another.
-   * The bytes must not change until it has settled.
+   * The bytes must not change until it has settled, or until `written` was called: then all of them are on their way.
    * @throws {TransportError} when the connection could not be opened or was lost; the signal's reason when it aborted.
    */
-  send(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  send(
+    bytes: Uint8Array,
+    signal: AbortSignal,
+    written?: () => void,
+  ): Promise<void>;
   /** The way there, step by step until one fails, over connections of its own; nothing is sent. */
   way(signal: AbortSignal): AsyncIterable<TestStep>;
 }

@@ -16,10 +16,14 @@ import { behind, collect, type Scoping, type Source } from "./batches.ts";
 import { Sender, type SenderContext } from "./sender.ts";
 import type { Settlement, SettlementContext } from "./settlement.ts";
 
-/** Bodies kept until they are decided, in bytes: what may be written in the time that decides. */
-const UNDECIDED_BYTES = 24 * 1024 * 1024;
+/**
+ * Events kept until they are decided, and bodies until they are written, in bytes: what may be written in the time that
+ * decides. Beyond what a busy process writes in a second: at the bound batches would leave in bursts, a second apart,
+ * and a connector that rests falls out of memory.
+ */
+const UNDECIDED_BYTES = 96 * 1024 * 1024;
 
-/** While others are in flight, events gather for so long behind a batch that was not full, in milliseconds: each costs. */
+/** While others are in flight, events gather for so long behind a batch that took all there was, in milliseconds: each costs. */
 const GATHER_MS = 10;
 
 export interface PipelineContext
@@ -39,6 +43,8 @@ interface Flight {
   /** Undefined: there is nothing to send. */
   readonly sender: Sender | undefined;
   readonly abort: AbortController;
+  /** Of its events. */
+  readonly bytes: number;
   state: "flying" | "taken" | "stalled" | "aborted";
   interruption: Interruption | undefined;
 }
@@ -67,7 +73,7 @@ export class Pipeline {
   #isWatching = false;
   /** How many this run has started. */
   #launched = 0;
-  /** The last batch was not full: the next one begins no earlier, on the monotonic clock. */
+  /** The last batch took all there was: the next one begins no earlier, on the monotonic clock. */
   #gathersUntil = -Infinity;
   #isGathering = false;
   #isWoken = false;
@@ -139,7 +145,7 @@ export class Pipeline {
       return false;
     }
     const { limits } = sink;
-    const { run, filtered } = await collect(
+    const { run, filtered, bytes, isAll } = await collect(
       source,
       this.#next,
       limits,
@@ -150,8 +156,6 @@ export class Pipeline {
       this.#watch(quiet);
       return false;
     }
-    const isFull = run.count >= limits.events;
-    this.#gathersUntil = isFull ? -Infinity : clock.monotonic() + GATHER_MS;
     const batch = new Batch(run, filtered);
     if (
       settings.expire > 0 && batch.expire(clock.now() - settings.expire) > 0
@@ -159,17 +163,20 @@ export class Pipeline {
       this.#isEnding = true;
       return false;
     }
-    if (batch.isDecided) this.#pass(batch);
-    else this.#launch(batch);
+    if (batch.isDecided) this.#pass(batch, bytes);
+    else this.#launch(batch, bytes);
+    const isMore = !isAll || batch.full;
+    this.#gathersUntil = isMore ? -Infinity : clock.monotonic() + GATHER_MS;
     return true;
   }
 
   /** All of it is filtered: it waits for its turn to be settled. */
-  #pass(batch: Batch): void {
+  #pass(batch: Batch, bytes: number): void {
     this.#flights.push({
       batch,
       sender: undefined,
       abort: new AbortController(),
+      bytes,
       state: "taken",
       interruption: undefined,
     });
@@ -189,20 +196,22 @@ export class Pipeline {
     const { sink, clock } = this.#context;
     if (this.notBefore > clock.monotonic()) return false;
     let bytes = 0;
-    for (const { sender, batch } of this.#flights) {
-      bytes += (sender?.bytes ?? 0) + batch.filteredBytes;
+    for (const { sender, bytes: events } of this.#flights) {
+      bytes += events + (sender?.bytes ?? 0);
     }
     return this.#flights.length < (sink.inFlight ?? 1) &&
       bytes < UNDECIDED_BYTES;
   }
 
-  #launch(batch: Batch): void {
+  /** `bytes`: of its events; the first one's do not count. */
+  #launch(batch: Batch, bytes = 0): void {
     this.#launched++;
     const sender = this.#free.pop() ?? new Sender(this.#context, this.#ends);
     const flight: Flight = {
       batch,
       sender,
       abort: new AbortController(),
+      bytes,
       state: "flying",
       interruption: undefined,
     };

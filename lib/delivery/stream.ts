@@ -73,8 +73,12 @@ class Stream implements MessageStream {
     await this.#current(signal).send(new Uint8Array(0), signal);
   }
 
-  async send(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#current(signal).send(bytes, signal);
+  async send(
+    bytes: Uint8Array,
+    signal: AbortSignal,
+    written?: () => void,
+  ): Promise<void> {
+    await this.#current(signal).send(bytes, signal, written);
   }
 
   way(signal: AbortSignal): AsyncIterable<TestStep> {
@@ -186,7 +190,11 @@ class Link {
   }
 
   /** Writes in the order of calls. */
-  async send(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  async send(
+    bytes: Uint8Array,
+    signal: AbortSignal,
+    written?: () => void,
+  ): Promise<void> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = promise;
@@ -195,6 +203,7 @@ class Link {
       if (this.#why !== undefined) throw this.#why.error;
       signal.throwIfAborted();
       if (bytes.length > 0) await this.#write(bytes, signal);
+      written?.();
     } finally {
       resolve();
     }

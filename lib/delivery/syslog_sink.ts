@@ -151,7 +151,7 @@ class StreamSink extends SyslogSink {
 
   async deliver(batch: BatchBuffer, signal: AbortSignal): Promise<Outcome> {
     try {
-      await this.#stream.send(batch.body(), signal);
+      await this.#stream.send(batch.body(), signal, () => batch.release());
       return { kind: "delivered" };
     } catch (error) {
       if (error instanceof TransportError) return transportOutcome(error);

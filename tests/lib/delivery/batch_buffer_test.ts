@@ -114,3 +114,16 @@ Deno.test("BatchBuffer grows, and gives an outsized backing back at reset()", ()
   assert.equal(buffer.bytes.length, 64 * 1024);
   assert.ok(buffer.empty);
 });
+
+Deno.test("BatchBuffer.release() gives the body back and keeps what was written of it; the next one has the room at once", () => {
+  const buffer = new BatchBuffer({ events: 9, bytes: 2e5, eventBytes: 1e9 });
+  write(buffer, ["a".repeat(150_000), "b"]);
+  const { length } = buffer.bytes;
+  buffer.release();
+  assert.equal(buffer.bytes.length, 0);
+  assert.deepEqual([buffer.events, buffer.places], [2, [0, 1]]);
+  buffer.reset();
+  assert.equal(buffer.bytes.length, length);
+  write(buffer, ["c"]);
+  assert.equal(text(buffer), "c");
+});

@@ -62,6 +62,27 @@ Deno.test("Pipeline starts batches while earlier ones are undecided, and settles
   await rig.stop();
 });
 
+Deno.test("Pipeline waits for more only behind a batch that took all there was, whichever bound ended the others", async () => {
+  const rig = ahead(8, { limits: { events: 100, bytes: 4 } });
+  rig.append("0", "1", "2", "3", "4", "5", "6");
+  const sent = await attempts(rig, 4);
+  assert.deepEqual(sent.map(({ events }) => events), [
+    "0 1",
+    "2 3",
+    "4 5",
+    "6",
+  ]);
+  rig.append("7");
+  await rig.clock.untilDue(10);
+  assert.equal(rig.sink.history.length, 4, "it gathers behind the last one");
+  rig.clock.advance(10);
+  sent.push(await rig.sink.attempt());
+  assert.equal(sent.at(-1)?.events, "7");
+  for (const asked of sent) answer(asked, DELIVERED);
+  await until(() => rig.books === "8 0 0 @2-1");
+  await rig.stop();
+});
+
 Deno.test("Pipeline keeps no more undecided than the sink allows", async () => {
   const rig = ahead(3);
   rig.append(..."0123456789");

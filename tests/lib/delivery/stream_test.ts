@@ -173,11 +173,14 @@ Deno.test("stream: writes go out in the order of calls and count after a second 
     timeout: 30_000,
   }, { clock });
   const done: string[] = [];
+  const written: string[] = [];
   const send = (text: string) =>
-    stream.send(encoder.encode(text), NEVER).then(() => done.push(text));
+    stream.send(encoder.encode(text), NEVER, () => written.push(text))
+      .then(() => done.push(text));
   const all = [send("a\n"), send("b\n")];
   await peer.until(() => peer.messages.length === 2);
   await clock.untilDue(1000);
+  assert.deepEqual(written, ["a\n", "b\n"], "told before they count");
   clock.advance(500);
   all.push(send("c\n"));
   await peer.until(() => peer.messages.length === 3);
