@@ -38,9 +38,11 @@ class LongSleeps {
     return sleeper;
   }
 
-  delete(sleeper: Sleeper): void {
-    this.#sleepers.delete(sleeper);
+  /** @returns false where it sleeps no more. */
+  delete(sleeper: Sleeper): boolean {
+    const slept = this.#sleepers.delete(sleeper);
     if (this.#sleepers.size === 0) this.#clear();
+    return slept;
   }
 
   #set(due: number, ms: number): void {
@@ -68,7 +70,7 @@ class LongSleeps {
     due.sort((a, b) => a.due - b.due);
     // One may end another that is due too.
     for (const sleeper of due) {
-      if (this.#sleepers.delete(sleeper)) sleeper.wake();
+      if (this.delete(sleeper)) sleeper.wake();
     }
   }
 }

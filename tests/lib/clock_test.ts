@@ -49,6 +49,16 @@ Deno.test("after() calls once it is due, unless it was ended before", async () =
   for (const end of endings) end();
 });
 
+Deno.test("after() leaves no timer behind where one that is due ends the last that is not", async () => {
+  // The sanitizers see what is left.
+  const endLast = systemClock.after(60_000, () => {});
+  systemClock.after(1_000, endLast);
+  // Due at the same look: it sleeps still when the last one is ended.
+  systemClock.after(1_000.01, () => {});
+  for (const until = performance.now() + 1_010; performance.now() < until;);
+  await systemClock.sleep(40);
+});
+
 Deno.test("sleep() of an aborted signal leaves no timer behind", async () => {
   // The sanitizers see what is left.
   const abort = new AbortController();
