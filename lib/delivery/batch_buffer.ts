@@ -188,8 +188,11 @@ export class BatchBuffer {
     this.count = place + 1;
   }
 
-  /** What was written: a view, valid until the next write or `reset`. */
+  /** What was written: a view, valid until the next write or `reset`. @throws {TypeError} after `release` */
   body(): Uint8Array<ArrayBuffer> {
+    if (this.bytes.length < this.length) {
+      throw new TypeError("The body was given back: it cannot be sent again");
+    }
     return this.bytes.subarray(0, this.length);
   }
 

@@ -163,27 +163,27 @@ async function send(
       QRADAR_TLS_CLIENT_KEY: files.clientKey,
     },
   });
-  const batches = [0, 20, 40, 60, 80].map((first) =>
-    encoded(sink, hecRun(bodyFrom(first)))
-  );
-  const [begin, ...more] = batches;
+  const runs = [0, 20, 40, 60, 80].map((first) => hecRun(bodyFrom(first)));
+  const read = protocol !== "udp" && framing === "lf" ? lines : counted;
+  // A body is gone once it is written.
+  const sent = runs.flatMap((run) => read(encoded(sink, run).body()));
+  const [begin, ...more] = runs;
   assert.ok(begin);
   await poll(async () => {
     // The receiver may still be starting.
-    const { kind } = await sink.deliver(begin, NEVER);
+    const { kind } = await sink.deliver(encoded(sink, begin), NEVER);
     return kind === "delivered" ? true : undefined;
   });
   // Over TCP and TLS several in flight, as the pipeline has them.
   const open: Promise<Outcome>[] = [];
-  for (const batch of more) {
-    open.push(sink.deliver(batch, NEVER));
+  for (const run of more) {
+    open.push(sink.deliver(encoded(sink, run), NEVER));
     if (sink.inFlight === undefined) await open.at(-1);
   }
   for (const { kind } of await Promise.all(open)) {
     assert.equal(kind, "delivered");
   }
-  const read = protocol !== "udp" && framing === "lf" ? lines : counted;
-  return batches.flatMap((batch) => read(batch.body()));
+  return sent;
 }
 
 /** An HEC body of twenty events, of all texts and lengths. */

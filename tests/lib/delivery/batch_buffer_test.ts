@@ -121,6 +121,7 @@ Deno.test("BatchBuffer.release() gives the body back and keeps what was written 
   const { length } = buffer.bytes;
   buffer.release();
   assert.equal(buffer.bytes.length, 0);
+  assert.throws(() => buffer.body(), TypeError, "never as an empty body");
   assert.deepEqual([buffer.events, buffer.places], [2, [0, 1]]);
   buffer.reset();
   assert.equal(buffer.bytes.length, length);
