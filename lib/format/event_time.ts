@@ -34,8 +34,9 @@ export class EventTimes {
     const number = this.#numbers.of(ocsf), row = number & ROWS - 1;
     const start = row * ISO_BYTES;
     if (this.#tags[row] !== number) {
-      this.#tags[row] = number;
       writeIsoTime(eventTime(view, ocsf), this.#texts, start);
+      // Only now: what throws is asked again, and must not find another event's time here.
+      this.#tags[row] = number;
     }
     copyWords(this.#words, start, start + ISO_BYTES, out, at);
     return at + ISO_BYTES;

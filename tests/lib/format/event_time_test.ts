@@ -63,3 +63,11 @@ Deno.test("EventTimes reads an event once while it is kept, and the mapped form'
   mapped.bytes.fill(0x20);
   assert.equal(text(times, view, ocsf), "1970-01-01T00:00:01.000Z");
 });
+
+Deno.test("EventTimes keep no time of an event that has none", () => {
+  const times = new EventTimes();
+  const whole = madeSegment({ number: 1, events: ["{}"] });
+  const view = new EventView().at({ ...whole, runs: [] }, 0);
+  assert.throws(() => text(times, view), TypeError);
+  assert.throws(() => text(times, view), TypeError);
+});
