@@ -3,7 +3,7 @@
  * sent, and the rest goes again at once.
  */
 
-import type { Sink } from "../connector.ts";
+import type { Outcome, Sink } from "../connector.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
 import type { Frame } from "./post_sink.ts";
 
@@ -29,17 +29,31 @@ export function sinkBySpan(sink: Sink, frame: Frame, span: TimeSpan): Sink {
       const part = nearTheFirst(batch, frame, span);
       const outcome = await sink.deliver(part, signal);
       batch.answer = part.answer;
-      if (outcome.kind !== "delivered") return outcome;
-      const taken = new Set(part.places);
-      const pending = batch.places.filter((place) => !taken.has(place));
-      return pending.length === 0
-        ? outcome
-        : { kind: "rejected", rejections: [], pending };
+      const sent = new Set(part.places);
+      return withRest(outcome, batch.places.filter((at) => !sent.has(at)));
     },
     probe: (signal) => sink.probe(signal),
     test: (signal) => sink.test(signal),
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   };
+}
+
+/** The outcome of a part as one of the whole batch: what was not sent is pending, never taken for delivered. */
+function withRest(outcome: Outcome, rest: readonly number[]): Outcome {
+  if (rest.length === 0) return outcome;
+  switch (outcome.kind) {
+    case "delivered":
+      return { kind: "rejected", rejections: [], pending: rest };
+    case "rejected":
+      return { ...outcome, pending: [...outcome.pending ?? [], ...rest] };
+    case "retry":
+      // Without a list all of the batch is pending that is not rejected.
+      return outcome.pending === undefined
+        ? outcome
+        : { ...outcome, pending: [...outcome.pending, ...rest] };
+    default:
+      return outcome;
+  }
 }
 
 /**
