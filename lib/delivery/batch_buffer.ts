@@ -50,6 +50,8 @@ export class BatchBuffer {
   readonly refusals: Rejection[] = [];
   /** What the SIEM said when this body was sent; undefined: nothing. For receipts alone. */
   answer: Answer | undefined;
+  /** Hears that the body was given back. */
+  onRelease: (() => void) | undefined;
   /** Events written. */
   #events = 0;
   /** Their places, in the body's order. Nearly always one range: thousands of places in a list of their own cost much. */
@@ -116,6 +118,7 @@ export class BatchBuffer {
       Math.min(this.bytes.length, 2 * this.limits.bytes),
     );
     this.bytes = NO_BYTES;
+    this.onRelease?.();
   }
 
   /** Forgets the body and keeps the memory, save what an outsized body took. */

@@ -16,10 +16,11 @@ import { behind, collect, type Scoping, type Source } from "./batches.ts";
 import { Sender, type SenderContext } from "./sender.ts";
 import type { Settlement, SettlementContext } from "./settlement.ts";
 
+/** Bodies that wait to be written, in bytes: a receiver that takes nothing costs no more. */
+const UNWRITTEN_BYTES = 8 * 1024 * 1024;
 /**
- * Events kept until they are decided, and bodies until they are written, in bytes: what may be written in the time that
- * decides. Beyond what a busy process writes in a second: at the bound batches would leave in bursts, a second apart,
- * and a connector that rests falls out of memory.
+ * Events written and not decided yet, in bytes: beyond what a busy process writes in the second that decides. At the
+ * bound batches would leave in bursts, a second apart, and a connector that rests falls out of memory.
  */
 const UNDECIDED_BYTES = 96 * 1024 * 1024;
 
@@ -195,18 +196,20 @@ export class Pipeline {
     }
     const { sink, clock } = this.#context;
     if (this.notBefore > clock.monotonic()) return false;
-    let bytes = 0;
-    for (const { sender, bytes: events } of this.#flights) {
-      bytes += events + (sender?.bytes ?? 0);
+    let undecided = 0, unwritten = 0;
+    for (const { sender, bytes } of this.#flights) {
+      undecided += bytes;
+      unwritten += sender?.bytes ?? 0;
     }
     return this.#flights.length < (sink.inFlight ?? 1) &&
-      bytes < UNDECIDED_BYTES;
+      undecided < UNDECIDED_BYTES && unwritten < UNWRITTEN_BYTES;
   }
 
   /** `bytes`: of its events; the first one's do not count. */
   #launch(batch: Batch, bytes = 0): void {
     this.#launched++;
-    const sender = this.#free.pop() ?? new Sender(this.#context, this.#ends);
+    const sender = this.#free.pop() ??
+      new Sender(this.#context, this.#ends, () => this.#call());
     const flight: Flight = {
       batch,
       sender,
@@ -303,7 +306,7 @@ export class Pipeline {
     this.#context.source.changed(this.#next, quiet).then(again, again);
   }
 
-  /** Something happened: a batch landed, a settle is durable, the log has grown. */
+  /** Something happened: a body was written, a batch landed, a settle is durable, the log has grown. */
   #call(): void {
     this.#isWoken = true;
     this.#wake?.();

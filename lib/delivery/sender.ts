@@ -28,14 +28,19 @@ export class Sender {
   /** Send at half the rate until this, on the monotonic clock. */
   #slowUntil = 0;
 
-  /** `abort` ends the attempt in flight. */
-  constructor(context: SenderContext, abort: AbortSignal) {
+  /** `abort` ends the attempt in flight. `onRelease` hears that its body takes no memory any more. */
+  constructor(
+    context: SenderContext,
+    abort: AbortSignal,
+    onRelease?: () => void,
+  ) {
     this.#context = context;
     this.#buffer = new BatchBuffer(context.sink.limits);
+    this.#buffer.onRelease = onRelease;
     this.#abort = abort;
   }
 
-  /** What its buffer takes. */
+  /** What its body's buffer takes. */
   get bytes(): number {
     return this.#buffer.bytes.length;
   }

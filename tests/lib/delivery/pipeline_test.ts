@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { BatchBuffer } from "../../../lib/delivery/batch_buffer.ts";
 import { HOUR, Rig } from "../../support/delivery_rig.ts";
 import {
   type Asked,
@@ -80,6 +81,28 @@ Deno.test("Pipeline waits for more only behind a batch that took all there was, 
   assert.equal(sent.at(-1)?.events, "7");
   for (const asked of sent) answer(asked, DELIVERED);
   await until(() => rig.books === "8 0 0 @2-1");
+  await rig.stop();
+});
+
+Deno.test("Pipeline holds few bodies for a receiver that takes nothing, and goes on as they are written", async () => {
+  const rig = new Rig({ limits: { events: 1 }, inFlight: 512 });
+  const bodies: BatchBuffer[] = [];
+  const { sink } = rig, deliver = sink.deliver.bind(sink);
+  sink.deliver = (body, signal) => {
+    bodies.push(body);
+    return deliver(body, signal);
+  };
+  rig.append(...Array.from({ length: 200 }, (_, n) => `${n}`));
+  const most = 8 * 2 ** 20 / (64 * 1024);
+  await until(() => bodies.length === most);
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  assert.equal(bodies.length, most);
+  bodies[0]?.release();
+  await until(() => bodies.length === most + 1);
+  for (const body of bodies.slice(1)) body.release();
+  await until(() => bodies.length === 200);
+  for (const asked of await attempts(rig, 200)) answer(asked, DELIVERED);
+  await until(() => rig.books.startsWith("200 "));
   await rig.stop();
 });
 
