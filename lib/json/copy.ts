@@ -91,7 +91,7 @@ export function literal(text: string): Literal {
 }
 
 /** What must be free beyond a literal's length: its last word is written whole. */
-export const LITERAL_SPILL = 7;
+export const LITERAL_SPILL = 3;
 
 /** Writes a literal to `out` at `at`, where there must be room for `LITERAL_SPILL` bytes more. @returns the place after it. */
 export function copyLiteral(

@@ -46,7 +46,8 @@ export class FieldCache implements FieldSpans {
     const row = number % this.#tags.length;
     this.#row = row * 2 * this.#paths;
     if (this.#tags[row] !== number) {
-      this.#tags[row] = number;
+      // Nobody's, until it is whole.
+      this.#tags[row] = 0;
       findPaths(
         view.bytes,
         view.start(EVENT),
@@ -54,6 +55,7 @@ export class FieldCache implements FieldSpans {
         this.#words,
         this.#row,
       );
+      this.#tags[row] = number;
     }
     return this;
   }

@@ -31,9 +31,8 @@ const encoder = new TextEncoder();
 
 /**
  * Writes the text at `start`…`end` of `bytes`, which must be valid UTF-8, to `out` from `at` on as the inside of a
- * JSON string, escaped as `JSON.stringify` does. Hot: for lines of text, for fields, and for
- * events where the kernel cannot run (escape_kernel.ts).
- * `out` must have room for `MAX_ESCAPED` times the text and must not overlap it.
+ * JSON string, escaped as `JSON.stringify` does. Hot: for lines of text, for fields, and for events where the kernel
+ * cannot run (escape_kernel.ts). `out` must have room for `MAX_ESCAPED` times the text and must not overlap it.
  * @returns the place behind what was written
  */
 export function writeJsonString(
