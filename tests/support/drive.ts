@@ -25,6 +25,30 @@ export async function drive<T>(
   return await promise;
 }
 
+/** Turns without an end after which somebody must be waiting for the clock. */
+const MANY_TURNS = 2_000;
+
+/**
+ * Gives what the promise gives, which needs turns of the event loop only. On a busy machine a call of the store may have
+ * been under way when a test moved time on: it timed out and waits for the clock to be made again, so time goes on
+ * after many turns.
+ */
+export async function settled<T>(
+  clock: ManualClock,
+  promise: Promise<T>,
+): Promise<T> {
+  let isSettled = false;
+  const done = () => {
+    isSettled = true;
+  };
+  promise.then(done, done);
+  for (let turns = 1; !isSettled; turns++) {
+    await turn();
+    if (turns % MANY_TURNS === 0) clock.advance(1_000);
+  }
+  return await promise;
+}
+
 /**
  * Moves time on by `ms` in steps, with turns of the event loop between them. `traffic`: time stands still while its
  * calls are under way, so that a slow machine does not look like a slow store.

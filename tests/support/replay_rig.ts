@@ -20,7 +20,7 @@ import { Replays } from "../../lib/log/replays.ts";
 import { SETTINGS } from "./delivery_rig.ts";
 import { intakeOf, openRig } from "./log_rig.ts";
 import { ManualClock } from "./manual_clock.ts";
-import { drive, until } from "./drive.ts";
+import { drive, settled, until } from "./drive.ts";
 import { BUSY, DELIVERED, rejected, ScriptedSink } from "./scripted_sink.ts";
 
 export interface ReplayRigOptions {
@@ -154,7 +154,7 @@ export class ReplayRig {
 
   /** Resolves when all loops wait for something. */
   async rest(): Promise<void> {
-    await this.fleet.wake();
+    await settled(this.clock, this.fleet.wake());
   }
 
   async pass(ms: number): Promise<void> {
