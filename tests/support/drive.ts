@@ -7,20 +7,21 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** Moves time on, `step` ms a turn of the event loop, until the promise settles; gives what it gives. */
+/** Moves time on, `step` ms at each `every`th turn of the event loop, until the promise settles; gives what it gives. */
 export async function drive<T>(
   clock: ManualClock,
   promise: Promise<T>,
   step = 20,
+  every = 1,
 ): Promise<T> {
   let isSettled = false;
   const done = () => {
     isSettled = true;
   };
   promise.then(done, done);
-  while (!isSettled) {
+  for (let turns = 1; !isSettled; turns++) {
     await turn();
-    if (!isSettled) clock.advance(step);
+    if (!isSettled && turns % every === 0) clock.advance(step);
   }
   return await promise;
 }
@@ -37,16 +38,7 @@ export async function settled<T>(
   clock: ManualClock,
   promise: Promise<T>,
 ): Promise<T> {
-  let isSettled = false;
-  const done = () => {
-    isSettled = true;
-  };
-  promise.then(done, done);
-  for (let turns = 1; !isSettled; turns++) {
-    await turn();
-    if (turns % MANY_TURNS === 0) clock.advance(1_000);
-  }
-  return await promise;
+  return await drive(clock, promise, 1_000, MANY_TURNS);
 }
 
 /**
