@@ -1,6 +1,7 @@
 /** What a run of several relays knows: what was sent and acked, what came where, and what that proves. */
 
 import { numberedEvent, numberOf } from "../fixtures/events.ts";
+import { SentBooks } from "../support/sent_books.ts";
 
 /** The most events that one batch carries. */
 const BATCH_EVENTS = 100;
@@ -13,14 +14,12 @@ interface Arrivals {
   missing: number;
 }
 
-export class RelayBooks {
+export class RelayBooks extends SentBooks {
   readonly #seed: number;
   readonly #arrivals = new Map<string, Arrivals>();
-  readonly #senders: number[] = [];
-  readonly #acked = new Set<number>();
-  readonly #faults: string[] = [];
 
   constructor(seed: number, connectors: readonly string[]) {
+    super();
     this.#seed = seed;
     for (const connector of connectors) {
       this.#arrivals.set(connector, {
@@ -32,28 +31,19 @@ export class RelayBooks {
     }
   }
 
-  get sent(): number {
-    return this.#senders.length;
-  }
-
-  get acked(): number {
-    return this.#acked.size;
-  }
-
   /** The bodies of `count` new events, and the number of the first. */
   make(count: number, sender: number): { first: number; body: string } {
-    const first = this.#senders.length;
+    const first = this.reserve(count, sender);
     let body = "";
     for (let n = first; n < first + count; n++) {
-      this.#senders.push(sender);
       body += `{"event":${numberedEvent(this.#seed, n)}}\n`;
     }
     return { first, body };
   }
 
-  ack(first: number, count: number): void {
+  override ack(first: number, count: number): void {
+    super.ack(first, count);
     for (let n = first; n < first + count; n++) {
-      this.#acked.add(n);
       for (const here of this.#arrivals.values()) {
         if (!here.places.has(n)) here.missing++;
       }
@@ -67,21 +57,21 @@ export class RelayBooks {
     // hec's records are lines: line breaks between tokens are left out there (interface §3).
     const wanted = connector === "hec" ? sent.replaceAll("\n", "") : sent;
     if (!(number < this.sent) || new TextDecoder().decode(event) !== wanted) {
-      this.#fault(`${connector} got what was never sent, number ${number}`);
+      this.fault(`${connector} got what was never sent, number ${number}`);
       return;
     }
     const place = here.places.get(number);
     if (place === undefined) {
       here.places.set(number, here.first.length);
       here.first.push(number);
-      if (this.#acked.has(number)) here.missing--;
+      if (this.isAcked(number)) here.missing--;
       return;
     }
     here.repeated++;
     const behind = here.first.length - place;
     // The batch that was in flight at a take-over, and at most what the new holder sent before the old one's ended.
     if (behind > 3 * BATCH_EVENTS) {
-      this.#fault(`${connector}: ${number} came again ${behind} events later`);
+      this.fault(`${connector}: ${number} came again ${behind} events later`);
     }
   }
 
@@ -104,35 +94,23 @@ export class RelayBooks {
   faults(): readonly string[] {
     const [model] = this.#arrivals.values();
     for (const [connector, { first, places }] of this.#arrivals) {
-      const missing = [...this.#acked].filter((number) => !places.has(number));
+      const missing = this.ackedWithout((number) => places.has(number));
       if (missing.length > 0) {
-        this.#fault(
+        this.fault(
           `${connector} lacks ${missing.length} acked, first ${missing[0]}`,
         );
       }
-      const last = new Map<number, number>();
-      for (const number of first) {
-        const sender = this.#senders[number] ?? -1;
-        // One whose request was not answered may be stored behind its successors.
-        if (!this.#acked.has(number)) continue;
-        if (number < (last.get(sender) ?? -1)) {
-          this.#fault(`${connector}: ${number} came late`);
-        }
-        last.set(sender, number);
-      }
+      // One whose request was not answered may be stored behind its successors.
+      this.judgeProducers(connector, first.filter((n) => this.isAcked(n)));
       const at = first.findIndex((number, n) => number !== model?.first[n]);
-      if (at >= 0) this.#fault(`${connector}: another order from ${at} on`);
+      if (at >= 0) this.fault(`${connector}: another order from ${at} on`);
     }
-    return this.#faults.slice(0, 20);
+    return this.noted;
   }
 
   #of(connector: string): Arrivals {
     const arrivals = this.#arrivals.get(connector);
     if (arrivals === undefined) throw new RangeError(`No ${connector} here`);
     return arrivals;
-  }
-
-  #fault(text: string): void {
-    this.#faults.push(text);
   }
 }

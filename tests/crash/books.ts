@@ -1,6 +1,7 @@
 /** What a crash campaign knows: what was sent and acked, what came where, and what that proves. */
 
 import { numberedEvent, numberOf } from "../fixtures/events.ts";
+import { SentBooks } from "../support/sent_books.ts";
 
 /** The most events that one batch carries, and so the most that a kill may repeat at a connector. */
 export const BATCH_EVENTS = 100;
@@ -17,21 +18,14 @@ interface Arrivals {
   missing: number;
 }
 
-/** Faults beyond this many are only counted. */
-const SHOWN_FAULTS = 20;
-
-export class CampaignBooks {
+export class CampaignBooks extends SentBooks {
   readonly #seed: number;
   readonly #arrivals = new Map<string, Arrivals>();
-  /** By number: the producer connection that sent it. */
-  readonly #senders: number[] = [];
-  readonly #acked = new Set<number>();
-  readonly #faults: string[] = [];
-  #faultCount = 0;
   /** Number of the relay's present life. */
   life = 0;
 
   constructor(seed: number, connectors: readonly string[]) {
+    super();
     this.#seed = seed;
     for (const connector of connectors) {
       this.#arrivals.set(connector, {
@@ -44,25 +38,9 @@ export class CampaignBooks {
     }
   }
 
-  get sent(): number {
-    return this.#senders.length;
-  }
-
-  get acked(): number {
-    return this.#acked.size;
-  }
-
-  /** Reserves numbers for one request's events. Returns the first. */
-  reserve(count: number, sender: number): number {
-    const first = this.#senders.length;
-    for (let n = 0; n < count; n++) this.#senders.push(sender);
-    return first;
-  }
-
-  /** The request that holds these events got its 200. */
-  ack(first: number, count: number): void {
+  override ack(first: number, count: number): void {
+    super.ack(first, count);
     for (let n = first; n < first + count; n++) {
-      this.#acked.add(n);
       for (const here of this.#arrivals.values()) {
         if (!here.seen.has(n)) here.missing++;
       }
@@ -78,7 +56,7 @@ export class CampaignBooks {
     // hec's records are lines: line breaks between tokens are left out there (interface §3).
     const wanted = connector === "hec" ? sent.replaceAll("\n", "") : sent;
     if (!(number < this.sent) || text !== wanted) {
-      return this.#fault(
+      return this.fault(
         `${connector} got an event that was never sent: ${text}`,
       );
     }
@@ -86,7 +64,7 @@ export class CampaignBooks {
     here.lifeOfConnection.set(connection, life);
     here.numbers.push(number);
     here.lives.push(life);
-    if (!here.seen.has(number) && this.#acked.has(number)) here.missing--;
+    if (!here.seen.has(number) && this.isAcked(number)) here.missing--;
     here.seen.add(number);
   }
 
@@ -110,54 +88,44 @@ export class CampaignBooks {
   faults(): readonly string[] {
     for (const connector of this.#arrivals.keys()) {
       const { seen } = this.#of(connector);
-      const missing = [...this.#acked].filter((number) => !seen.has(number));
+      const missing = this.ackedWithout((number) => seen.has(number));
       if (missing.length > 0) {
-        this.#fault(
+        this.fault(
           `${connector} lacks ${missing.length} acked events, first ${
             missing[0]
           }`,
         );
       }
-      this.#judgeOrder(connector);
+      // A set keeps the order of first arrival.
+      this.judgeProducers(connector, seen);
+      this.#judgeLives(connector);
     }
     const [first, ...others] = [...this.#arrivals.keys()];
     for (const other of others) this.#compare(String(first), other);
-    const more = this.#faultCount - this.#faults.length;
-    return more > 0 ? [...this.#faults, `and ${more} more`] : this.#faults;
+    return this.noted;
   }
 
   /**
    * Within one life a connector gets the log from some place on, without gap or repeat. That place is at most one
    * batch behind the furthest that it had before, and never beyond it.
    */
-  #judgeOrder(connector: string): void {
+  #judgeLives(connector: string): void {
     const { numbers, lives } = this.#of(connector);
     const places = new Map<number, number>();
-    const lastOfSender = new Map<number, number>();
     const expected = new Map<number, number>();
     numbers.forEach((number, at) => {
       const life = lives[at] ?? 0;
       const isNew = !places.has(number);
       const place = places.get(number) ?? places.size;
-      if (isNew) {
-        places.set(number, place);
-        const sender = this.#senders[number] ?? -1;
-        const last = lastOfSender.get(sender) ?? -1;
-        if (number < last) {
-          this.#fault(
-            `${connector}: ${number} came behind ${last} of its producer`,
-          );
-        }
-        lastOfSender.set(sender, Math.max(number, last));
-      }
+      if (isNew) places.set(number, place);
       const due = expected.get(life);
       if (due === undefined) {
         const repeats = isNew ? 0 : places.size - place;
         if (repeats > BATCH_EVENTS) {
-          this.#fault(`${connector}: life ${life} repeated ${repeats} events`);
+          this.fault(`${connector}: life ${life} repeated ${repeats} events`);
         }
       } else if (due !== place) {
-        this.#fault(
+        this.fault(
           `${connector}: in life ${life} event ${number} came at place ${place}, not ${due}`,
         );
       }
@@ -169,7 +137,7 @@ export class CampaignBooks {
     const left = [...this.#of(one).seen], right = [...this.#of(other).seen];
     const at = left.findIndex((number, place) => number !== right[place]);
     if (at >= 0 || left.length !== right.length) {
-      this.#fault(
+      this.fault(
         `${one} (${left.length}) and ${other} (${right.length}) differ at place ${at}: ${
           left[at]
         }, ${right[at]}`,
@@ -181,12 +149,5 @@ export class CampaignBooks {
     const arrivals = this.#arrivals.get(connector);
     if (arrivals === undefined) throw new RangeError(`No ${connector} here`);
     return arrivals;
-  }
-
-  #fault(text: string): void {
-    this.#faultCount++;
-    if (this.#faults.length < SHOWN_FAULTS) {
-      this.#faults.push(text.slice(0, 300));
-    }
   }
 }

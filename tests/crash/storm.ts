@@ -18,6 +18,7 @@ import {
   spawnRelay,
 } from "../support/processes.ts";
 import { connect } from "../support/raw_http.ts";
+import { isBalanced, type StatusRow } from "../support/status_rows.ts";
 import { makeWeather } from "../support/weather.ts";
 import { CRASH_AT, type CrashAt, crashText, POINTS } from "./points.ts";
 import { StormBooks, stormEvent } from "./storm_books.ts";
@@ -126,18 +127,6 @@ interface StormParts {
 interface Pending {
   readonly first: number;
   readonly count: number;
-}
-
-interface StatusRow {
-  readonly name: string;
-  readonly difference: number;
-  readonly accepted: number;
-  readonly delivered: number;
-  readonly filtered: number;
-  readonly dead: number;
-  readonly discarded: number;
-  readonly expired: number;
-  readonly waiting: number;
 }
 
 class Storm {
@@ -365,9 +354,7 @@ class Storm {
     const reply = await fetch(`${relay.url}/api/v1/status`, { headers: ADMIN });
     const { connectors }: { connectors: StatusRow[] } = await reply.json();
     for (const row of connectors) {
-      const { delivered, filtered, dead, discarded, expired, waiting } = row;
-      const sum = delivered + filtered + dead + discarded + expired + waiting;
-      if (row.difference !== 0 || row.accepted !== sum || expired !== 0) {
+      if (!isBalanced(row) || row.expired !== 0) {
         this.#parts.books.fault(`the books: ${JSON.stringify(row)}`);
       }
     }

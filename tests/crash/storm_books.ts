@@ -1,9 +1,7 @@
 /** What a storm knows: what was sent, acked and told, what came where or died, and what that proves. */
 
 import { numberedEvent, numberOf } from "../fixtures/events.ts";
-
-/** Faults beyond this many are only counted. */
-const SHOWN_FAULTS = 20;
+import { SentBooks } from "../support/sent_books.ts";
 
 /** The event with this number: OCSF, so that every connector sends it as it is; always the same. */
 export function stormEvent(seed: number, n: number): string {
@@ -31,18 +29,14 @@ interface Connector {
   arrivals: number;
 }
 
-export class StormBooks {
+export class StormBooks extends SentBooks {
   readonly #seed: number;
   readonly #connectors = new Map<string, Connector>();
-  /** By number: the producer connection that sent it. */
-  readonly #senders: number[] = [];
-  readonly #acked = new Set<number>();
-  readonly #faults: string[] = [];
-  #faultCount = 0;
   /** Ack ids that were told to be true. */
   told = 0;
 
   constructor(seed: number, connectors: readonly string[]) {
+    super();
     this.#seed = seed;
     for (const name of connectors) {
       this.#connectors.set(name, {
@@ -52,25 +46,6 @@ export class StormBooks {
         arrivals: 0,
       });
     }
-  }
-
-  get sent(): number {
-    return this.#senders.length;
-  }
-
-  get acked(): number {
-    return this.#acked.size;
-  }
-
-  /** Reserves numbers for one request's events. Returns the first. */
-  reserve(count: number, sender: number): number {
-    const first = this.#senders.length;
-    for (let n = 0; n < count; n++) this.#senders.push(sender);
-    return first;
-  }
-
-  ack(first: number, count: number): void {
-    for (let n = first; n < first + count; n++) this.#acked.add(n);
   }
 
   arrive(name: string, event: Uint8Array, envelope: Uint8Array): void {
@@ -101,7 +76,7 @@ export class StormBooks {
   /** Acked events that neither came there nor died. */
   missing(name: string): number[] {
     const { came, dead } = this.#of(name);
-    return [...this.#acked].filter((n) => !came.has(n) && !dead.has(n));
+    return this.ackedWithout((n) => came.has(n) || dead.has(n));
   }
 
   /**
@@ -129,13 +104,6 @@ export class StormBooks {
     );
   }
 
-  fault(text: string): void {
-    this.#faultCount++;
-    if (this.#faults.length < SHOWN_FAULTS) {
-      this.#faults.push(text.slice(0, 400));
-    }
-  }
-
   /** Judges everything. Empty: all promises were kept. */
   faults(): readonly string[] {
     for (const name of this.#connectors.keys()) {
@@ -143,12 +111,11 @@ export class StormBooks {
       if (missing.length > 0) {
         this.fault(`${name} lacks ${missing.length}, first ${missing[0]}`);
       }
-      this.#judgeOrder(name);
+      this.judgeProducers(name, this.#of(name).order);
     }
     const [first, ...others] = [...this.#connectors.keys()];
     for (const other of others) this.#compare(String(first), other);
-    const more = this.#faultCount - this.#faults.length;
-    return more > 0 ? [...this.#faults, `and ${more} more`] : this.#faults;
+    return this.noted;
   }
 
   #check(
@@ -169,19 +136,6 @@ export class StormBooks {
     if (isSent) return number;
     this.fault(`${name} got what was never sent: ${text || event.length}`);
     return undefined;
-  }
-
-  /** First arrivals are in the order in which each producer sent them. */
-  #judgeOrder(name: string): void {
-    const last = new Map<number, number>();
-    for (const number of this.#of(name).order) {
-      const sender = this.#senders[number] ?? -1;
-      const before = last.get(sender) ?? -1;
-      if (number < before) {
-        this.fault(`${name}: ${number} came behind ${before} of its producer`);
-      }
-      last.set(sender, Math.max(number, before));
-    }
   }
 
   /** What came at both came in one order. */
