@@ -163,7 +163,7 @@ export async function nextLetters(
   }
   const run = new EventRun();
   const segment = made.segment(`replay-${job}-${done}`);
-  for (let n = 0; n < events; n++) run.push(segment, n);
+  run.push(segment, 0, events);
   return new ReplayBatch(connector, run, slots);
 }
 

@@ -251,11 +251,7 @@ class Link {
     // What is half written cannot be taken back: whoever gives it up gives the connection up.
     const onAbort = () => this.#lose(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    const done = new AbortController();
-    clock.sleep(timeout, done.signal).then(
-      () => this.#lose(this.#slow()),
-      () => {}, // it was in time
-    );
+    const endTimer = clock.after(timeout, () => this.#lose(this.#slow()));
     try {
       const { promise: lost, resolve } = Promise.withResolvers<void>();
       // Deno 2.5 does not end a pending write when its connection is closed.
@@ -263,13 +259,13 @@ class Link {
       await Promise.race([writeAll(wire, bytes), lost]);
     } catch (error) {
       // The reader may still hear why: an alert says more than a broken pipe.
-      await Promise.race([
-        this.#reading,
-        clock.sleep(QUIET_MS, done.signal).catch(() => {}),
-      ]);
+      const { promise: enough, resolve } = Promise.withResolvers<void>();
+      const endWait = clock.after(QUIET_MS, resolve);
+      await Promise.race([this.#reading, enough]);
+      endWait();
       this.#lose(this.#fault(error));
     } finally {
-      done.abort(OVER);
+      endTimer();
       signal.removeEventListener("abort", onAbort);
     }
     if (this.#why !== undefined) throw this.#why.error;

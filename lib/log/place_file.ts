@@ -46,7 +46,7 @@ const MOST_NEWEST_BYTES = HALF_BYTES / 2;
 
 /** A connector's newest record, and under which epoch the next one may be written. */
 interface Newest {
-  epoch: string;
+  readonly epoch: string;
   /** 0: there is none under this epoch. */
   bytes: number;
   number: number;
