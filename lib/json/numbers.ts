@@ -78,8 +78,12 @@ export function placesByMagnitude(digits: number): number {
   return 9;
 }
 
-/** End of a run of digits. */
-function digitsEnd(bytes: Uint8Array, from: number, end: number): number {
+/** Where the digits from `from` on end, `end` at most. */
+export function digitsEnd(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+): number {
   let i = from;
   while (i < end && (bytes[i] as number) - ZERO >>> 0 <= 9) i++;
   return i;

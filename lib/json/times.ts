@@ -1,6 +1,7 @@
 /** Times as bytes: milliseconds since the Unix epoch read from numbers and written as ISO 8601, without a `Date`. */
 
 import {
+  digitsEnd,
   placesByMagnitude,
   type TimeUnit,
   writeInteger,
@@ -21,12 +22,6 @@ const DAY = 86_400_000;
 const MOST_DIGITS = 16;
 
 const decoder = new TextDecoder();
-
-function digitsEnd(bytes: Uint8Array, from: number, end: number): number {
-  let i = from;
-  while (i < end && (bytes[i] as number) - ZERO >>> 0 <= 9) i++;
-  return i;
-}
 
 function clamped(milliseconds: number): number {
   return Math.min(LATEST, Math.max(EARLIEST, Math.trunc(milliseconds)));
