@@ -7,23 +7,11 @@ import { type DemoSiem, startDemoSiem } from "../../lib/demo/siem.ts";
 import { poll } from "../support/poll.ts";
 import { type RelayProcess, startRelay } from "../support/processes.ts";
 import { connect } from "../support/raw_http.ts";
+import type { StatusRow } from "../support/status_rows.ts";
 import { ACCESS_TOKEN, Denokv } from "./denokv.ts";
 import { RelayBooks } from "./relay_books.ts";
 
 export const CONNECTORS = ["splunk", "crowdstrike", "hec"];
-
-/** A connector in a relay's status. */
-export interface StatusRow {
-  readonly name: string;
-  readonly holder: string | null;
-  readonly accepted: number;
-  readonly delivered: number;
-  readonly filtered: number;
-  readonly dead: number;
-  readonly discarded: number;
-  readonly expired: number;
-  readonly waiting: number;
-}
 
 export interface Status {
   readonly instance: string;
@@ -92,6 +80,22 @@ export class Cluster implements AsyncDisposable {
     });
     assert.equal(reply.status, 200, await reply.clone().text());
     return await reply.json();
+  }
+
+  /**
+   * Waits until a relay behind a frozen connection answers again: 503 meanwhile. @returns how long that took, in
+   * milliseconds
+   */
+  async answers(instance: string): Promise<number> {
+    const began = systemClock.monotonic();
+    const isAway = () => this.status(instance).then(() => false, () => true);
+    while (await isAway()) {
+      assert.ok(
+        systemClock.monotonic() - began < 20_000,
+        `${instance} never answered again`,
+      );
+    }
+    return systemClock.monotonic() - began;
   }
 
   /** By connector its holder, as one relay says. */

@@ -145,13 +145,7 @@ Deno.test({
     await systemClock.sleep(2_000);
     one.freeze();
     const before = cluster.books.acked;
-    const began = systemClock.monotonic();
-    // Until the relay behind it answers again: 503 meanwhile.
-    const isAway = () => cluster.status("a").then(() => false, () => true);
-    while (await isAway()) {
-      ok(systemClock.monotonic() - began < 20_000, "it never answered again");
-    }
-    const frozen = Math.round(systemClock.monotonic() - began);
+    const frozen = Math.round(await cluster.answers("a"));
     await systemClock.sleep(6_000);
     ok(cluster.books.acked > before);
     const slowestFrozen = Math.round(cluster.slowest);
@@ -171,6 +165,8 @@ Deno.test({
     }
     for (const proxy of [one, two]) proxy.calm();
     await systemClock.sleep(1_000);
+    // The last fault may have been a freeze.
+    await cluster.answers("b");
     await cluster.judge("b");
     const taken = [...cluster.relays.values()].reduce(
       (sum, relay) => sum + relay.stdout().split('"lease.taken"').length - 1,
