@@ -80,13 +80,17 @@ export class StormBooks extends SentBooks {
   }
 
   /**
-   * Those of a request that is said to be delivered, at any connector that answers: what a receiver of syslog took may
-   * lie in its socket until it looks.
+   * Those of a request that is said to be delivered, at any of these connectors that answers: what a receiver of syslog
+   * took may lie in its socket until it looks.
    */
-  owed(first: number, count: number): string[] {
+  owed(
+    first: number,
+    count: number,
+    connectors: ReadonlySet<string>,
+  ): string[] {
     const owed: string[] = [];
     for (const [name, { came, dead }] of this.#connectors) {
-      if (name === "qradar") continue;
+      if (name === "qradar" || !connectors.has(name)) continue;
       for (let n = first; n < first + count; n++) {
         if (!came.has(n) && !dead.has(n)) owed.push(`${name}: ${n}`);
       }

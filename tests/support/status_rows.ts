@@ -2,6 +2,7 @@
 
 export interface StatusRow {
   readonly name: string;
+  readonly state: string;
   readonly holder: string | null;
   readonly accepted: number;
   readonly delivered: number;
