@@ -4,6 +4,7 @@
  * right before or right after the write, so nothing else runs.
  */
 
+import { systemClock } from "../../lib/clock.ts";
 import { CRASH_AT, crashOf, pointsOf } from "./points.ts";
 
 const crash = crashOf(Deno.env.get(CRASH_AT));
@@ -73,11 +74,8 @@ replace("openSync", (path, options) => {
   return file;
 });
 
-const sleep = globalThis.setTimeout;
-globalThis.setTimeout = Object.assign(
-  (handler: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) =>
-    sleep(handler, ms === RETENTION_MS ? TRIM_EVERY_MS : ms, ...args),
-  sleep,
-);
+const { sleep } = systemClock;
+systemClock.sleep = (ms, signal) =>
+  sleep(ms === RETENTION_MS ? TRIM_EVERY_MS : ms, signal);
 
 await import("../../main.ts");
