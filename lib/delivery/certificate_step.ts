@@ -13,7 +13,7 @@ import {
   peerCertificate,
 } from "./peer_certificate.ts";
 import { failed, heard, STEP_MS, type WayNet, within } from "./step_parts.ts";
-import { isOlderThan29 } from "./tls.ts";
+import { isOlderThan29 } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
 import { at, type Place } from "./transport_fault.ts";
 

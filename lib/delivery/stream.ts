@@ -167,8 +167,6 @@ class Link {
   #reading: Promise<void> | undefined;
   #ripening: Promise<void> | undefined;
   #wire: Wire | undefined;
-  /** Ends the wait for the write under way. */
-  #endWrite: (() => void) | undefined;
   /** Why it is no more. */
   #why: { readonly error: unknown } | undefined;
 
@@ -253,10 +251,7 @@ class Link {
     signal.addEventListener("abort", onAbort, { once: true });
     const endTimer = clock.after(timeout, () => this.#lose(this.#slow()));
     try {
-      const { promise: lost, resolve } = Promise.withResolvers<void>();
-      // Deno 2.5 does not end a pending write when its connection is closed.
-      this.#endWrite = resolve;
-      await Promise.race([writeAll(wire, bytes), lost]);
+      await writeAll(wire, bytes);
     } catch (error) {
       // The reader may still hear why: an alert says more than a broken pipe.
       const { promise: enough, resolve } = Promise.withResolvers<void>();
@@ -311,7 +306,6 @@ class Link {
     this.#onLost();
     this.#over.abort(OVER);
     this.#wire?.close();
-    this.#endWrite?.();
     for (const { reject } of this.#written.splice(0)) reject(error);
   }
 

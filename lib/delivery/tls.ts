@@ -12,6 +12,7 @@ import { type DialPlan, dialPlan, type DialTarget } from "./dial_plan.ts";
 import type { TlsSettings } from "./http_exchange.ts";
 import {
   delayedTls,
+  isOlderThan29,
   nativeTls,
   plainTcp,
   proxyTcp,
@@ -110,10 +111,4 @@ function refuseOnOld(
   if (tls.clientKey?.includes("Proc-Type: 4,ENCRYPTED")) {
     throw needs("A client key encrypted in the older form");
   }
-}
-
-/** Whether a Deno of this version lacks what 2.9 can do with `node:tls`. */
-export function isOlderThan29(version: string): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return major < 2 || (major === 2 && minor < 9);
 }

@@ -3,7 +3,7 @@
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { proxyPlace, tunnel } from "./proxy.ts";
 import { texts, transportFault } from "./transport_fault.ts";
-import type { Wire } from "./wire.ts";
+import { endWritesAtClose, type Wire } from "./wire.ts";
 
 /** The runtime's sockets, as an argument. */
 export interface Sockets {
@@ -17,6 +17,12 @@ export interface Sockets {
 /** The runtime's own sockets. */
 export function runtimeSockets(): Sockets {
   return { ...socketsOf(Deno), version: Deno.version.deno };
+}
+
+/** Whether a Deno of this version lacks what 2.9 can do with `node:tls`, and does not end writes at a close. */
+export function isOlderThan29(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major < 2 || (major === 2 && minor < 9);
 }
 
 function socketsOf(
@@ -60,7 +66,7 @@ export async function nativeTls(
       caCerts: [...plan.caCerts],
       alpnProtocols: [...plan.alpn],
     });
-    return await handshaken(conn, signal);
+    return await handshaken(conn, sockets, signal);
   });
 }
 
@@ -91,7 +97,7 @@ export async function delayedTls(
     alpnProtocols: [...plan.alpn],
     ...await clientKeyPair(plan),
   });
-  return await handshaken(conn, signal);
+  return await handshaken(conn, sockets, signal);
 }
 
 /** A TCP connection to a proxy. @throws {TransportError} naming the proxy */
@@ -121,14 +127,23 @@ export async function plainTcp(
   // A head and a body in two writes must not wait for each other's acknowledgement.
   conn.setNoDelay();
   conn.setKeepAlive();
-  return quietly(conn);
+  return asWire(conn, sockets);
 }
 
-function handshaken(conn: Deno.TlsConn, signal: AbortSignal): Promise<Wire> {
+function handshaken(
+  conn: Deno.TlsConn,
+  sockets: Sockets,
+  signal: AbortSignal,
+): Promise<Wire> {
   return guarded(conn, signal, async () => {
     await conn.handshake();
-    return quietly(conn);
+    return asWire(conn, sockets);
   });
+}
+
+function asWire<C extends Deno.Conn>(conn: C, { version }: Sockets): C {
+  if (isOlderThan29(version)) endWritesAtClose(conn);
+  return quietly(conn);
 }
 
 /** Closes the connection when the signal aborts during the work, or the work fails. */

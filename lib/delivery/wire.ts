@@ -2,13 +2,40 @@
 
 import type { Socket } from "node:net";
 
-/** One read and one write may be pending at a time; `close` makes both settle. */
+/** One read and one write may be pending at a time; `close` makes both settle, and then the bytes may change. */
 export interface Wire {
   /** Fills the front of `into`: how many bytes, null at the end. */
   read(into: Uint8Array): Promise<number | null>;
   /** Writes the front of `bytes`: how many were taken. */
   write(bytes: Uint8Array): Promise<number>;
   close(): void;
+}
+
+/** The most that goes out behind a `close` where Deno cannot take a write back. */
+const COPIED_BYTES = 65_536;
+
+/**
+ * Makes a connection of an older Deno keep a Wire's promises. There `close` leaves a pending write pending until the far
+ * end reads or hangs up, and what is read by then is what the memory holds by then (2.5.6; 2.9.6 takes it back). So
+ * nobody waits for that write, and it has bytes of its own.
+ */
+export function endWritesAtClose(conn: Pick<Wire, "write" | "close">): void {
+  const write = conn.write.bind(conn), close = conn.close.bind(conn);
+  let copy: Uint8Array<ArrayBuffer> | undefined;
+  let end: ((why: Error) => void) | undefined;
+  conn.write = (bytes) => {
+    const part = bytes.subarray(0, COPIED_BYTES);
+    copy ??= new Uint8Array(COPIED_BYTES);
+    copy.set(part);
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    end = reject;
+    write(copy.subarray(0, part.length)).then(resolve, reject);
+    return promise;
+  };
+  conn.close = () => {
+    end?.(new Error("connection closed"));
+    close();
+  };
 }
 
 /** All of the bytes, however short the writes are. */

@@ -53,6 +53,11 @@ export class ScriptedConnection {
     }
   }
 
+  /** What came and was not asked for. */
+  get unread(): Uint8Array {
+    return this.#rest;
+  }
+
   /** Resolves when the client has closed (end or reset). */
   async closed(): Promise<void> {
     try {

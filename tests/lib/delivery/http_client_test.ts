@@ -8,8 +8,13 @@ import type {
   HttpTarget,
 } from "../../../lib/delivery/http_exchange.ts";
 import { proxyAuthorization } from "../../../lib/delivery/proxy.ts";
+import {
+  runtimeSockets,
+  type Sockets,
+} from "../../../lib/delivery/tls_native.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
+import { oldSockets } from "../../support/old_sockets.ts";
 import {
   always,
   type Script,
@@ -21,8 +26,17 @@ const NEVER = new AbortController().signal;
 
 function open(
   port: number,
-  { clock = systemClock, path = "/in?k=v", ...more }:
-    & { clock?: ManualClock | typeof systemClock; path?: string }
+  {
+    clock = systemClock,
+    path = "/in?k=v",
+    sockets = runtimeSockets(),
+    ...more
+  }:
+    & {
+      clock?: ManualClock | typeof systemClock;
+      path?: string;
+      sockets?: Sockets;
+    }
     & Partial<HttpTarget> = {},
 ): HttpExchange {
   return openHttp({
@@ -30,7 +44,7 @@ function open(
     tls: { verify: true },
     timeout: 30_000,
     ...more,
-  }, { clock, userAgent: "hecate/test" });
+  }, { clock, userAgent: "hecate/test", sockets });
 }
 
 function post(
@@ -276,6 +290,75 @@ Deno.test("send() gives a server that answers early and keeps the connection a s
   const reply = await post(exchange, new Uint8Array(20_000_000));
   assert.equal(reply.status, 413);
   assert.equal(clock.sleepers, 0);
+});
+
+for (
+  const [kind, sockets] of [
+    ["the runtime's", runtimeSockets],
+    ["Deno 2.5's", oldSockets],
+  ] as const
+) {
+  Deno.test(`send() gives the answer of a server that reads no more and does not close, over ${kind} sockets`, async () => {
+    for (const keepAlive of ["close", "keep-alive"]) {
+      const clock = new ManualClock();
+      const over = Promise.withResolvers<void>();
+      await using server = new ScriptedServer(async (connection) => {
+        await connection.head();
+        await connection.write(
+          `HTTP/1.1 413 Big\r\nConnection: ${keepAlive}\r\nContent-Length: 0\r\n\r\n`,
+        );
+        if (keepAlive === "keep-alive") {
+          await clock.untilSleeping(2); // the attempt's end and the grace
+          clock.advance(1_000);
+        }
+        await over.promise;
+      });
+      await using exchange = open(server.port, { clock, sockets: sockets() });
+      const reply = await post(exchange, new Uint8Array(20_000_000));
+      assert.equal(reply.status, 413);
+      assert.equal(clock.sleepers, 0);
+      over.resolve();
+    }
+  });
+}
+
+Deno.test("send() has settled: a body that changes then is not what the server still gets", async () => {
+  const clock = new ManualClock();
+  const changed = Promise.withResolvers<void>();
+  const rest = Promise.withResolvers<Uint8Array>();
+  await using server = new ScriptedServer(async (connection) => {
+    await connection.head();
+    clock.advance(30_000);
+    await changed.promise;
+    await connection.closed();
+    rest.resolve(connection.unread);
+  });
+  await using exchange = open(server.port, { clock });
+  const body = new Uint8Array(6_000_000);
+  const error = await fault(post(exchange, body));
+  assert.equal(error.reason, "timeout");
+  body.fill(1);
+  changed.resolve();
+  assert.ok(!(await rest.promise).includes(1));
+});
+
+Deno.test("send() has settled: what a write of Deno 2.5 still holds is not the caller's body", async () => {
+  const clock = new ManualClock();
+  const over = Promise.withResolvers<void>();
+  await using server = new ScriptedServer(async (connection) => {
+    await connection.head();
+    clock.advance(30_000);
+    await over.promise;
+  });
+  const sockets = oldSockets();
+  await using exchange = open(server.port, { clock, sockets });
+  const body = new Uint8Array(20_000_000);
+  const error = await fault(post(exchange, body));
+  assert.equal(error.reason, "timeout");
+  body.fill(1);
+  over.resolve();
+  assert.equal(sockets.stuck.length, 1);
+  assert.ok(!sockets.stuck[0]?.includes(1));
 });
 
 Deno.test("send() skips interim replies and never follows a redirect", async () => {

@@ -5,6 +5,7 @@ import { qradar } from "../../../connectors/qradar.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import type { ConnectorType, Outcome, Sink } from "../../../lib/connector.ts";
 import { openStream } from "../../../lib/delivery/stream.ts";
+import { runtimeSockets } from "../../../lib/delivery/tls_native.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
 import {
   type Certificates,
@@ -13,6 +14,7 @@ import {
 import { parseMessage } from "../../support/cef_text.ts";
 import { Rig } from "../../support/delivery_rig.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
+import { oldSockets } from "../../support/old_sockets.ts";
 import { encoded, numbered, openSink } from "../../support/sinks.ts";
 import { ScriptedServer } from "../../support/scripted_server.ts";
 import { SyslogPeer } from "../../support/syslog_peer.ts";
@@ -216,27 +218,34 @@ Deno.test("stream: what is asked for while the last wait ends has a wait of its 
   }
 });
 
-Deno.test("stream: a peer that takes nothing is given up after the time for a write, and dialled anew", async () => {
-  await using peer = new SyslogPeer({ isDeaf: true });
-  const clock = new ManualClock();
-  await using stream = openStream({
-    url: new URL(`tcp://127.0.0.1:${peer.port}`),
-    tls: { verify: true },
-    timeout: 5000,
-  }, { clock });
-  const stuck = raised(stream.send(new Uint8Array(64 * 1024 * 1024), NEVER));
-  const behind = raised(stream.send(encoder.encode("b\n"), NEVER));
-  await peer.until(() => peer.connections.length === 1);
-  await clock.untilDue(5000);
-  clock.advance(5000);
-  assert.equal((await stuck).reason, "timeout");
-  assert.equal((await behind).reason, "timeout", "lost with its connection");
-  const next = stream.send(encoder.encode("c\n"), NEVER);
-  await peer.until(() => peer.connections.length === 2);
-  await clock.untilDue(1000);
-  clock.advance(1000);
-  await next;
-});
+for (
+  const [kind, sockets] of [
+    ["the runtime's", runtimeSockets],
+    ["Deno 2.5's", oldSockets],
+  ] as const
+) {
+  Deno.test(`stream: a peer that takes nothing is given up after the time for a write, and dialled anew, over ${kind} sockets`, async () => {
+    await using peer = new SyslogPeer({ isDeaf: true });
+    const clock = new ManualClock();
+    await using stream = openStream({
+      url: new URL(`tcp://127.0.0.1:${peer.port}`),
+      tls: { verify: true },
+      timeout: 5000,
+    }, { clock, sockets: sockets() });
+    const stuck = raised(stream.send(new Uint8Array(64 * 1024 * 1024), NEVER));
+    const behind = raised(stream.send(encoder.encode("b\n"), NEVER));
+    await peer.until(() => peer.connections.length === 1);
+    await clock.untilDue(5000);
+    clock.advance(5000);
+    assert.equal((await stuck).reason, "timeout");
+    assert.equal((await behind).reason, "timeout", "lost with its connection");
+    const next = stream.send(encoder.encode("c\n"), NEVER);
+    await peer.until(() => peer.connections.length === 2);
+    await clock.untilDue(1000);
+    clock.advance(1000);
+    await next;
+  });
+}
 
 Deno.test("stream: what is given up unwritten is never written", async () => {
   await using peer = new SyslogPeer();
