@@ -80,8 +80,10 @@ export class Session {
   #sameProbes = 0;
   /** Batches of live events since a replay could send. */
   #live = 0;
-  #change: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
+  /** The log is asked to tell of a change. */
+  #isWatching = false;
+  /** The wait for something to do. */
+  #idling: PromiseWithResolvers<void> | undefined;
 
   constructor(
     context: DeliveryContext,
@@ -121,7 +123,7 @@ export class Session {
 
   /** Looks at the log again now. */
   wake(): void {
-    this.#wake?.();
+    this.#idling?.resolve();
   }
 
   /** The next attempt comes at once. */
@@ -295,24 +297,36 @@ export class Session {
   /** Waits for the log, or so many milliseconds. */
   async #idle(most?: number): Promise<void> {
     if (most === 0) return;
-    const woken = Promise.withResolvers<void>();
+    const idling = this.#idling = Promise.withResolvers<void>();
     const over = new AbortController();
-    this.#wake = woken.resolve;
     if (most !== undefined) {
       this.#context.clock.sleep(most, over.signal)
-        .then(woken.resolve, () => undefined);
+        .then(idling.resolve, () => undefined);
     }
-    this.#change ??= this.#context.source
-      .changed(this.#settlement.place, this.#stop)
-      .finally(() => this.#change = undefined);
-    this.#change.then(woken.resolve, woken.reject);
+    this.#watch();
     this.#rest.resting();
     try {
-      await woken.promise;
+      await idling.promise;
     } finally {
       over.abort("woken");
     }
     this.#rest.working();
+  }
+
+  /** Whichever wait is under way hears of a change. One ear for all waits: on a quiet log there are thousands. */
+  #watch(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#context.source.changed(this.#settlement.place, this.#stop).then(
+      () => {
+        this.#isWatching = false;
+        this.#idling?.resolve();
+      },
+      (cause) => {
+        this.#isWatching = false;
+        this.#idling?.reject(cause);
+      },
+    );
   }
 
   /** A probe asks about everything again, and newer events join. */

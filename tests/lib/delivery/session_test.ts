@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { HOUR, Rig } from "../../support/delivery_rig.ts";
+import type { Position } from "../../../lib/event.ts";
+import { ArrayLog, HOUR, Rig } from "../../support/delivery_rig.ts";
 import {
   BUSY,
   DELIVERED,
@@ -336,5 +337,58 @@ Deno.test("Session counts a gap in the log as expired", async () => {
   await rig.fleet.wake();
   assert.equal(rig.books, "2 0 3 @2-1");
   assert.deepEqual(rig.said, ["delivery.expired"]);
+  await rig.stop();
+});
+
+/** Counts who listens to it, and to what is made of it. */
+class Heard<T> extends Promise<T> {
+  static listeners = 0;
+
+  override then<A = T, B = never>(
+    taken?: ((value: T) => A | PromiseLike<A>) | null,
+    refused?: ((why: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    Heard.listeners++;
+    return super.then(taken, refused);
+  }
+}
+
+Deno.test("Session asks the log once, and listens once, however often it has nothing to do", async () => {
+  let asked = 0;
+  class CountedLog extends ArrayLog {
+    override changed(after: Position, signal: AbortSignal): Promise<void> {
+      asked++;
+      return new Heard((resolve, reject) => {
+        super.changed(after, signal).then(resolve, reject);
+      });
+    }
+  }
+  const rig = new Rig({ log: new CountedLog() });
+  await rig.fleet.wake();
+  const before = Heard.listeners;
+  for (let turn = 0; turn < 20; turn++) await rig.fleet.wake();
+  assert.equal(asked, 1);
+  assert.equal(Heard.listeners, before);
+  rig.append("0");
+  assert.equal(await rig.sink.next(DELIVERED), "0", "it still hears the log");
+  await rig.stop();
+});
+
+Deno.test("Session ends its wait where the log cannot be watched, and begins anew", async () => {
+  let asked = 0;
+  class BrokenLog extends ArrayLog {
+    override changed(after: Position, signal: AbortSignal): Promise<void> {
+      return ++asked === 1
+        ? Promise.reject(new Error("the store is away"))
+        : super.changed(after, signal);
+    }
+  }
+  const rig = new Rig({ log: new BrokenLog() });
+  await rig.clock.untilDue(1_000);
+  assert.deepEqual(rig.said, ["bug"]);
+  assert.match(rig.fields[0] ?? "", /the store is away/);
+  rig.clock.advance(1_000);
+  rig.append("0");
+  assert.equal(await rig.sink.next(DELIVERED), "0");
   await rig.stop();
 });
