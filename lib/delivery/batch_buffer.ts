@@ -193,16 +193,15 @@ export class BatchBuffer {
 
   /** What was written: a view, valid until the next write or `reset`. @throws {TypeError} after `release` */
   body(): Uint8Array<ArrayBuffer> {
-    if (this.bytes.length < this.length) {
-      throw new TypeError("The body was given back: it cannot be sent again");
-    }
+    if (this.bytes.length < this.length) throw givenBack();
     return this.bytes.subarray(0, this.length);
   }
 
-  /** Makes room for `more` bytes beyond `length`. */
+  /** Makes room for `more` bytes beyond `length`. @throws {TypeError} after `release` */
   room(more: number): void {
     const wanted = this.length + more;
     if (wanted <= this.bytes.length) return;
+    if (this.bytes === NO_BYTES) throw givenBack();
     let size = this.bytes.length;
     while (size < wanted) size *= 2;
     const grown = new Uint8Array(size);
@@ -245,4 +244,8 @@ export class BatchBuffer {
     this.length = this.#mark;
     this.#mark = -1;
   }
+}
+
+function givenBack(): TypeError {
+  return new TypeError("The body was given back: there is none until `reset`");
 }

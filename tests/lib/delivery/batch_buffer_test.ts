@@ -122,6 +122,7 @@ Deno.test("BatchBuffer.release() gives the body back and keeps what was written 
   buffer.release();
   assert.equal(buffer.bytes.length, 0);
   assert.throws(() => buffer.body(), TypeError, "never as an empty body");
+  assert.throws(() => buffer.room(1), TypeError, "nor written on");
   assert.deepEqual([buffer.events, buffer.places], [2, [0, 1]]);
   buffer.reset();
   assert.equal(buffer.bytes.length, length);
