@@ -5,6 +5,7 @@
  */
 
 import { dirname } from "node:path";
+import { joinBytes } from "../json/copy.ts";
 import { eventOnOneLine, oneLine } from "../json/one_line.ts";
 import { METADATA } from "../json/spans.ts";
 import type { EventView } from "../event.ts";
@@ -35,7 +36,7 @@ export function deadLetterLine(
   return lineOf({
     ...note,
     timestamp: new Date(note.at).toISOString(),
-    event: eventJson(view),
+    event: eventOnOneLine(view.event, view.isRaw),
     envelope: envelopeJson(view),
     id: view.id,
   });
@@ -68,7 +69,7 @@ function lineOf(
   },
 ): Uint8Array<ArrayBuffer> {
   const { timestamp, connector, error, reason, attempts, id } = record;
-  return concat([
+  return joinBytes([
     encoder.encode(
       `{"timestamp":${JSON.stringify(timestamp)},"connector":${
         JSON.stringify(connector)
@@ -83,13 +84,8 @@ function lineOf(
   ]);
 }
 
-/** The event as one JSON value on one line: a line of text becomes a string. */
-export function eventJson(view: EventView): Uint8Array<ArrayBuffer> {
-  return eventOnOneLine(view.event, view.isRaw);
-}
-
 /** What the producer said about the event, as it came: the members that are there. */
-export function envelopeJson(view: EventView): Uint8Array<ArrayBuffer> {
+function envelopeJson(view: EventView): Uint8Array<ArrayBuffer> {
   const parts = [encoder.encode("{")];
   for (const [name, member] of METADATA) {
     const start = view.start(member), end = view.end(member);
@@ -100,17 +96,7 @@ export function envelopeJson(view: EventView): Uint8Array<ArrayBuffer> {
     );
   }
   parts.push(encoder.encode("}"));
-  return concat(parts);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joinBytes(parts);
 }
 
 /** The file itself, shared by all connectors: their records never mix within a line. */
@@ -130,7 +116,7 @@ export class DeadLetterFile {
    * that cannot be written is said once and must not stop deliveries.
    */
   append(lines: readonly Uint8Array[]): Promise<void> {
-    const turn = this.#last.then(() => this.#append(concat(lines)));
+    const turn = this.#last.then(() => this.#append(joinBytes(lines)));
     this.#last = turn;
     return turn;
   }

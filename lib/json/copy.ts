@@ -142,6 +142,20 @@ export function copyOneLine(
   return at;
 }
 
+/** The pieces as one, in bytes of its own. */
+export function joinBytes(
+  pieces: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 /** Whether these are the same bytes. */
 export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   if (one.length !== other.length) return false;

@@ -7,6 +7,7 @@
 
 import { createHash } from "node:crypto";
 import type { Reason } from "../connector.ts";
+import { joinBytes } from "../json/copy.ts";
 import { eventOnOneLine } from "../json/one_line.ts";
 import { METADATA } from "../json/spans.ts";
 import { deadAtKey, deadKey, deadPartKey } from "./keys.ts";
@@ -96,7 +97,7 @@ export function writesOf(
       pieces.push(text);
     }
   }
-  const bytes = pieces.length === 1 ? event : concat(pieces);
+  const bytes = pieces.length === 1 ? event : joinBytes(pieces);
   const parts: DeadWrite[] = [];
   for (let from = 0; from < bytes.length; from += MAX_VALUE_BYTES) {
     parts.push([
@@ -269,20 +270,8 @@ async function readParts(
       pieces.push(value);
     }
   }
-  return concat(pieces);
+  return joinBytes(pieces);
 }
 
 /** A byte order mark at the start of a line of text is part of it. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(
-    pieces.reduce((sum, piece) => sum + piece.length, 0),
-  );
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
-}

@@ -231,7 +231,7 @@ export function entra(options: EntraOptions): Entra {
 }
 
 /** A refusal as Entra words it. `code`: the AADSTS number; `status` where it is another than the usual one. */
-export function entraFailure(
+function entraFailure(
   code: number,
   now: number,
   status?: number,

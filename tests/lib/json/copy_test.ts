@@ -3,6 +3,7 @@ import {
   copyBytes,
   copyLiteral,
   copySpan,
+  joinBytes,
   literal,
   LITERAL_SPILL,
 } from "../../../lib/json/copy.ts";
@@ -38,4 +39,13 @@ Deno.test("copyLiteral() writes a text and spills no further than it says", () =
     assert.equal(out[2], 0xff);
     assert.equal(out.at(-1), 0xff);
   }
+});
+
+Deno.test("joinBytes() puts pieces behind each other, in bytes of its own", () => {
+  const piece = new Uint8Array([1, 2, 3]).subarray(1);
+  const whole = joinBytes([piece, new Uint8Array(0), piece]);
+  piece[0] = 9;
+  assert.deepEqual(whole, new Uint8Array([2, 3, 2, 3]));
+  assert.equal(whole.buffer.byteLength, 4);
+  assert.deepEqual(joinBytes([]), new Uint8Array(0));
 });
