@@ -5,7 +5,7 @@
 
 import { ENVELOPE, METADATA, ROW, SpanTable } from "../json/spans.ts";
 import { cutMembers, isNamed } from "../json/members.ts";
-import { scanBody, validateJson } from "../json/scanner.ts";
+import { BodyScanner, validateJson } from "../json/scanner.ts";
 import { afterSpace } from "../json/skip.ts";
 import { stringValue } from "../json/strings.ts";
 import { MAX_EVENT_BYTES } from "../log/intake.ts";
@@ -17,6 +17,11 @@ const NEWLINE = 0x0a, SPACE = 0x20;
 const OPEN_OBJECT = 0x7b, OPEN_ARRAY = 0x5b, QUOTE = 0x22, MINUS = 0x2d;
 /** Characters of an error that are kept. */
 const ERROR = 2_000;
+/** Bytes of one record at the most: an event and an envelope of the largest size, and room for the rest. */
+const MOST_RECORD = 4 * MAX_EVENT_BYTES;
+/** What is looked through in one go. */
+const SLICE = { rows: 4_096, bytes: 1_048_576 };
+const BREATH_BYTES = 1_048_576;
 /** What the reason of a record is that tells none. */
 const UNKNOWN_REASON = "rejected";
 /** Years that have four digits: later times have no RFC 3339 text. */
@@ -26,51 +31,77 @@ const LATEST = Date.UTC(10_000, 0) - 1;
 const ID = /^[0-9a-z-]{1,40}$/;
 const REASON = /^[a-z_]{1,40}$/;
 
+/** What may be a record, with the number of its line, or of its place among others; from 1. */
+export interface NumberedRecord {
+  readonly number: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A record, or what is wrong with it, in one sentence. */
 export type ReadRecord =
   | { readonly letter: ForeignLetter }
   | { readonly fault: string };
 
-/** The lines of a body with their numbers, from 1; blank ones are left out. */
+/** The lines of a body; blank ones are left out. Undefined now and then: so far nothing more was found. */
 export function* linesOf(
   bytes: Uint8Array,
-): Generator<{ readonly number: number; readonly bytes: Uint8Array }> {
-  let number = 0;
-  for (let from = 0; from < bytes.length;) {
-    number++;
-    const at = bytes.indexOf(NEWLINE, from);
-    const end = at < 0 ? bytes.length : at;
-    const line = bytes.subarray(from, end);
-    if (line.some((byte) => byte > SPACE)) yield { number, bytes: line };
-    from = end + 1;
+): Generator<NumberedRecord | undefined> {
+  let number = 1, start = 0;
+  for (let at = 0, blank = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? SPACE;
+    if (byte > SPACE) {
+      const found = bytes.indexOf(NEWLINE, at);
+      const end = found < 0 ? bytes.length : found;
+      yield { number, bytes: bytes.subarray(start, end) };
+      at = end;
+    } else if (++blank % BREATH_BYTES === 0) yield undefined;
+    if (byte > SPACE || byte === NEWLINE) {
+      number++;
+      start = at + 1;
+    }
   }
 }
 
 /**
  * The records of a body that may be one record, an array of them, several printed one behind the other, or lines.
- * Numbers are those of lines, or of records where they do not stand on lines.
+ * Undefined now and then: so far nothing more was found.
  */
 export function* recordsIn(
   bytes: Uint8Array,
-): Generator<{ readonly number: number; readonly bytes: Uint8Array }> {
-  const lines = linesOf(bytes);
-  const first = lines.next();
-  if (first.done === true) return;
-  const isArray =
-    first.value.bytes[afterSpace(first.value.bytes, 0)] === OPEN_ARRAY;
-  if (isArray || validateJson(first.value.bytes) !== undefined) {
-    const table = new SpanTable();
-    if (scanBody(bytes, table) === undefined) {
-      for (let n = 0; n < table.count; n++) {
-        const at = n * ROW + ENVELOPE;
-        const [start, end] = table.words.subarray(at, at + 2);
-        yield { number: n + 1, bytes: bytes.subarray(start, end) };
-      }
-      return;
+): Generator<NumberedRecord | undefined> {
+  const start = afterSpace(bytes, 0);
+  const line = bytes.indexOf(NEWLINE, start);
+  const first = bytes.subarray(start, line < 0 ? bytes.length : line);
+  const isOnLines = first[0] !== OPEN_ARRAY && first.length <= MOST_RECORD &&
+    validateJson(first) === undefined;
+  if (!isOnLines && (yield* isAllJson(bytes))) yield* valuesOf(bytes);
+  else yield* linesOf(bytes);
+}
+
+/** Whether a body is JSON values to its end. */
+function* isAllJson(bytes: Uint8Array): Generator<undefined, boolean> {
+  const scanner = new BodyScanner(bytes), table = new SpanTable();
+  while (!scanner.isDone) {
+    table.clear();
+    if (scanner.scan(table, SLICE) !== undefined) return false;
+    yield undefined;
+  }
+  return true;
+}
+
+/** The values of such a body: a table of all their spans at once could be many times as large. */
+function* valuesOf(bytes: Uint8Array): Generator<NumberedRecord> {
+  const scanner = new BodyScanner(bytes), table = new SpanTable();
+  let number = 0;
+  while (!scanner.isDone) {
+    table.clear();
+    scanner.scan(table, SLICE);
+    for (let n = 0; n < table.count; n++) {
+      const at = n * ROW + ENVELOPE;
+      const [from, to] = table.words.subarray(at, at + 2);
+      yield { number: ++number, bytes: bytes.subarray(from, to) };
     }
   }
-  yield first.value;
-  yield* lines;
 }
 
 /** Reads one record. @param connectors the names of the configured ones. */
@@ -78,6 +109,9 @@ export function readRecord(
   line: Uint8Array,
   connectors: ReadonlySet<string>,
 ): ReadRecord {
+  if (line.length > MOST_RECORD) {
+    return { fault: `It has more than ${MOST_RECORD} bytes.` };
+  }
   const fault = validateJson(line);
   if (fault !== undefined) {
     return { fault: `No JSON: ${fault.reason} at byte ${fault.at}.` };

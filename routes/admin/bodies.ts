@@ -1,12 +1,13 @@
 /** Bodies of the admin API: capped, JSON or raw bytes, told apart by nothing but the route. */
 
 import type { Context } from "hono";
+import { joinBytes } from "../../lib/json/copy.ts";
 import { validateJson } from "../../lib/json/scanner.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
 
-/** The most that a JSON body may take. */
-export const MOST_JSON = 16 * 1024 * 1024;
+/** The most that a JSON body may take: 20,000 of the longest ids. It is read in one go, while nothing else has its turn. */
+const MOST_JSON = 2 * 1024 * 1024;
 
 /** The whole body, or the reply that says that it is too large. */
 export async function readBytes(
@@ -22,21 +23,7 @@ export async function readBytes(
     }
     pieces.push(piece);
   }
-  return concat(pieces, length);
-}
-
-/** The pieces, `length` bytes in all, as one. */
-export function concat(
-  pieces: readonly Uint8Array[],
-  length: number,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joinBytes(pieces);
 }
 
 /** The value of a JSON body ({} of an empty one), or the reply that says what it is not. */

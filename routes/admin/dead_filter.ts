@@ -3,7 +3,7 @@
 import type { DeadFilter } from "../../lib/log/dead_index.ts";
 import type { DeadName } from "../../lib/log/dead_kept.ts";
 import { momentOf } from "../../lib/moment.ts";
-import type { FieldError } from "./lists.ts";
+import type { FieldFaults } from "./lists.ts";
 
 export const FILTER_NAMES = ["connector", "reason", "from", "to", "contains"];
 
@@ -20,7 +20,7 @@ export function timeOf(text: string): number | undefined {
 export function filterOf(
   from: Readonly<Record<string, unknown>>,
   place: string,
-  errors: FieldError[],
+  errors: FieldFaults,
 ): DeadFilter {
   const text = (name: string): string | undefined => {
     const value = from[name];
@@ -86,7 +86,7 @@ export type DeadChoice =
 /** Reads `filter` or `ids` of a body, of which there must be one. */
 export function choiceOf(
   body: Readonly<Record<string, unknown>>,
-  errors: FieldError[],
+  errors: FieldFaults,
 ): DeadChoice {
   const { filter, ids } = body;
   if ((filter === undefined) === (ids === undefined)) {
@@ -118,7 +118,7 @@ export function choiceOf(
     const name = nameOf(id);
     if (name !== undefined) names.push(name);
     // One is enough to tell: a list may be long.
-    else if (errors.length === 0) {
+    else if (errors.count === 0) {
       errors.push({
         pointer: `#/ids/${n}`,
         code: "no_id",
@@ -134,7 +134,7 @@ export function onlyMembers(
   from: Readonly<Record<string, unknown>>,
   place: string,
   known: readonly string[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): void {
   for (const name of Object.keys(from)) {
     if (known.includes(name)) continue;
@@ -143,7 +143,7 @@ export function onlyMembers(
     errors.push({
       pointer: `${place}${escaped}`,
       code: "unknown",
-      detail: `there is ${known.join(", ")}.`,
+      detail: `there is ${known.join(", ") || "none"}.`,
     });
   }
 }

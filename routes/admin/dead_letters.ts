@@ -4,6 +4,7 @@ import type { Context, Hono } from "hono";
 import type { Clock } from "../../lib/clock.ts";
 import type { Answer } from "../../lib/connector.ts";
 import { recordLine } from "../../lib/delivery/dead_letter_file.ts";
+import { joinBytes } from "../../lib/json/copy.ts";
 import { METADATA } from "../../lib/json/spans.ts";
 import { jsonStringBytes } from "../../lib/json/strings.ts";
 import { KEPT_MS } from "../../lib/log/dead_ends.ts";
@@ -13,7 +14,7 @@ import { type DeadRecord, previewOf } from "../../lib/log/dead_record.ts";
 import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
-import { concat, jsonOf, readBytes } from "./bodies.ts";
+import { jsonOf, readBytes } from "./bodies.ts";
 import {
   choiceOf,
   FILTER_NAMES,
@@ -25,7 +26,7 @@ import {
 import { importLines } from "./dead_import.ts";
 import { idempotent } from "./idempotency.ts";
 import {
-  type FieldError,
+  FieldFaults,
   invalidFields,
   listQuery,
   queryOf,
@@ -52,7 +53,7 @@ export function mountDeadLetters(
   app: Hono<AppVariables>,
   deps: DeadLetterDeps,
 ): void {
-  const { store, deadLetters } = deps;
+  const { store, deadLetters, connectors } = deps;
   app.get(BASE, (c) => {
     c.header("Cache-Control", "no-store");
     const accept = c.req.header("Accept") ?? "";
@@ -69,7 +70,12 @@ export function mountDeadLetters(
   app.post(`${BASE}/import`, async (c) => {
     const body = await readBytes(c, deps.maxBody);
     if (body instanceof Response) return body;
-    return await idempotent(c, store, body, () => importLines(c, deps, body));
+    return await idempotent(
+      c,
+      store,
+      body,
+      () => importLines(c, { ...deps, connectors: connectors() }, body),
+    );
   });
   noOtherMethod(app, `${BASE}/groups`, "GET, HEAD");
   noOtherMethod(app, `${BASE}/discard`, "POST");
@@ -92,20 +98,12 @@ async function list(
   c: Context<AppVariables>,
   deadLetters: DeadLetters,
 ): Promise<Response> {
-  const errors: FieldError[] = [];
+  const errors = new FieldFaults();
   const query = queryOf(c, [...FILTER_NAMES, "limit", "cursor"], errors);
-  const { limit, after } = listQuery(query, errors);
+  const { limit, after } = listQuery(query, errors, markOf);
   const filter = filterOf(query, "?", errors);
-  const mark = after === undefined ? undefined : markOf(after);
-  if (after !== undefined && mark === undefined) {
-    errors.push({
-      pointer: "?cursor",
-      code: "unknown",
-      detail: "what `next` of the page before said.",
-    });
-  }
-  if (errors.length > 0) return invalidFields(c, errors);
-  const { items, next } = await deadLetters.page(filter, limit, mark);
+  if (errors.count > 0) return invalidFields(c, errors);
+  const { items, next } = await deadLetters.page(filter, limit, after);
   return c.json({
     items: items.map(item),
     next: next === undefined
@@ -117,9 +115,12 @@ async function list(
 function markOf(value: unknown): DeadMark | undefined {
   if (!Array.isArray(value)) return undefined;
   const [at, connector, id]: unknown[] = value;
+  const name = typeof id === "string" && typeof connector === "string"
+    ? nameOf(`${id}@${connector}`)
+    : undefined;
   return typeof at === "number" && at >= 0 && Number.isSafeInteger(at) &&
-      typeof connector === "string" && typeof id === "string"
-    ? { at, connector, id }
+      name !== undefined
+    ? { at, ...name }
     : undefined;
 }
 
@@ -166,11 +167,7 @@ function shown(record: DeadRecord): Uint8Array<ArrayBuffer> {
     `${head.slice(0, -1)},"envelope":{${members.join(",")}},"event":`,
   );
   const text = isRaw ? jsonStringBytes(decoder.decode(event)) : event;
-  const bytes = new Uint8Array(before.length + text.length + 1);
-  bytes.set(before);
-  bytes.set(text, before.length);
-  bytes[bytes.length - 1] = 0x7d;
-  return bytes;
+  return joinBytes([before, text, CLOSE]);
 }
 
 /**
@@ -193,10 +190,10 @@ function exportAll(
   c: Context<AppVariables>,
   deadLetters: DeadLetters,
 ): Response {
-  const errors: FieldError[] = [];
+  const errors = new FieldFaults();
   const query = queryOf(c, FILTER_NAMES, errors);
   const filter = filterOf(query, "?", errors);
-  if (errors.length > 0) return invalidFields(c, errors);
+  if (errors.count > 0) return invalidFields(c, errors);
   const body = ReadableStream.from(chunksOf(deadLetters.records(filter)));
   return c.body(body, 200, { "Content-Type": NDJSON });
 }
@@ -210,21 +207,21 @@ async function* chunksOf(
     lines.push(line);
     bytes += line.length;
     if (bytes < CHUNK_BYTES) continue;
-    yield concat(lines, bytes);
+    yield joinBytes(lines);
     lines = [];
     bytes = 0;
   }
-  yield concat(lines, bytes);
+  yield joinBytes(lines);
 }
 
 async function groups(
   c: Context<AppVariables>,
   deadLetters: DeadLetters,
 ): Promise<Response> {
-  const errors: FieldError[] = [];
+  const errors = new FieldFaults();
   const query = queryOf(c, FILTER_NAMES, errors);
   const filter = filterOf(query, "?", errors);
-  if (errors.length > 0) return invalidFields(c, errors);
+  if (errors.count > 0) return invalidFields(c, errors);
   const found = await deadLetters.groups(filter);
   c.header("Cache-Control", "no-store");
   return c.json({
@@ -248,7 +245,7 @@ async function discard(
 ): Promise<Response> {
   const json = jsonOf(c, bytes);
   if (json instanceof Response) return json;
-  const errors: FieldError[] = [];
+  const errors = new FieldFaults();
   const body = isObject(json.value) ? json.value : {};
   onlyMembers(body, "#/", ["filter", "ids", "expect"], errors);
   const choice = choiceOf(body, errors);
@@ -263,7 +260,7 @@ async function discard(
     });
     return invalidFields(c, errors);
   }
-  if (errors.length > 0) return invalidFields(c, errors);
+  if (errors.count > 0) return invalidFields(c, errors);
   const done = await deadLetters.discard(choice, expect, clock.now());
   c.header("Cache-Control", "no-store");
   return "discarded" in done ? c.json(done) : problem(
@@ -280,5 +277,6 @@ function rfc3339(at: number): string {
 }
 
 const encoder = new TextEncoder();
+const CLOSE = encoder.encode("}");
 /** A byte order mark at the start of a line of text is part of it. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

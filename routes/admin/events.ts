@@ -1,6 +1,7 @@
 /** `GET /api/v1/events/{id}`: an event's receipt (interface §7), with the event itself byte for byte. */
 
 import type { Hono } from "hono";
+import { joinBytes } from "../../lib/json/copy.ts";
 import type { Receipt } from "../../lib/delivery/receipts.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
@@ -31,15 +32,11 @@ export function mountEvents(
 }
 
 /** The receipt as JSON, the event last and as it came. */
-export function receiptBytes(receipt: Receipt): Uint8Array<ArrayBuffer> {
+function receiptBytes(receipt: Receipt): Uint8Array<ArrayBuffer> {
   const { event, ...members } = receipt;
   const text = JSON.stringify(members);
   const encoder = new TextEncoder();
   if (event === undefined) return encoder.encode(text);
   const head = encoder.encode(`${text.slice(0, -1)},"event":`);
-  const bytes = new Uint8Array(head.length + event.length + 1);
-  bytes.set(head);
-  bytes.set(event, head.length);
-  bytes[bytes.length - 1] = "}".charCodeAt(0);
-  return bytes;
+  return joinBytes([head, event, encoder.encode("}")]);
 }

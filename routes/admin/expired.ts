@@ -10,7 +10,7 @@ import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
 import {
-  type FieldError,
+  FieldFaults,
   invalidFields,
   listQuery,
   queryOf,
@@ -34,21 +34,13 @@ export function mountExpired(app: Hono<AppVariables>, deps: {
         `There is no connector ${JSON.stringify(name)}.`,
       );
     }
-    const errors: FieldError[] = [];
+    const errors = new FieldFaults();
     const query = queryOf(c, ["limit", "cursor"], errors);
-    const { limit, after } = listQuery(query, errors);
-    const mark = markOf(after);
-    if (after !== undefined && mark === undefined) {
-      errors.push({
-        pointer: "?cursor",
-        code: "unknown",
-        detail: "what `next` of the page before said.",
-      });
-    }
-    if (errors.length > 0) return invalidFields(c, errors);
+    const { limit, after } = listQuery(query, errors, markOf);
+    if (errors.count > 0) return invalidFields(c, errors);
     const items: ExpiredRange[] = [];
     let next: string | null = null;
-    for await (const range of listExpired(deps.store, name, mark)) {
+    for await (const range of listExpired(deps.store, name, after)) {
       const last = items.at(-1);
       if (items.length === limit && last !== undefined) {
         next = writeCursor([last.at, last.first]);

@@ -9,7 +9,7 @@ import {
 import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
-import { invalidFields } from "./lists.ts";
+import { invalidField } from "./lists.ts";
 
 /** Printable ASCII, as the header's draft has it. */
 const KEY = /^[\x21-\x7e]{1,255}$/;
@@ -30,11 +30,11 @@ export async function idempotent(
   const key = c.req.header("Idempotency-Key");
   if (key === undefined) return await run();
   if (!KEY.test(key)) {
-    return invalidFields(c, [{
+    return invalidField(c, {
       pointer: "Idempotency-Key",
       code: "bad_characters",
       detail: "1 to 255 printable ASCII characters without blanks.",
-    }]);
+    });
   }
   const { pathname, search } = new URL(c.req.url);
   const print = requestPrint([c.req.method, pathname, search, body]);

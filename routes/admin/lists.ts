@@ -1,10 +1,13 @@
 /** Lists of the admin API: `?limit=` and `?cursor=`, `{"items":[…],"next":…}`. */
 
 import type { Context } from "hono";
+import { Faults } from "./faults.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
 
 const LIMIT = 50, MOST = 500;
+/** Faults that an answer lists, and those that its sentence names. */
+const MOST_FAULTS = 100, MOST_SAID = 10;
 
 /** One thing that is wrong with a request: where (`#/a/b` in the body, `?name` in the query), and what it must be. */
 export interface FieldError {
@@ -13,28 +16,50 @@ export interface FieldError {
   readonly detail: string;
 }
 
+/** What is wrong with a request, field by field. */
+export class FieldFaults extends Faults<FieldError> {
+  constructor() {
+    super(MOST_FAULTS);
+  }
+}
+
 /** The reply to a request some of which is wrong. */
 export function invalidFields(
   c: Context<AppVariables>,
-  errors: readonly FieldError[],
+  faults: FieldFaults,
 ): Response {
-  const detail = errors.map(({ pointer, detail }) => `${pointer}: ${detail}`)
-    .join(" ");
-  return problem(c, "invalid-fields", detail, {}, { errors });
+  const said = faults.first.slice(0, MOST_SAID)
+    .map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  if (faults.count > said.length) said.push("…");
+  return problem(
+    c,
+    "invalid-fields",
+    said.join(" "),
+    {},
+    faults.told((fault) => fault),
+  );
 }
 
-/** What a list was asked for. */
-export interface ListQuery {
-  readonly limit: number;
-  /** What the cursor holds; undefined: from the beginning. */
-  readonly after: unknown;
+/** The same where one thing is wrong. */
+export function invalidField(
+  c: Context<AppVariables>,
+  fault: FieldError,
+): Response {
+  const faults = new FieldFaults();
+  faults.push(fault);
+  return invalidFields(c, faults);
 }
 
-/** Reads `limit` and `cursor`, and notes what is wrong with them. */
-export function listQuery(
+/**
+ * Reads `limit` and `cursor`, and notes what is wrong with them.
+ * @param markOf the place that a cursor of this list holds; undefined: it is none.
+ * @returns `after`: the place behind which the list goes on; undefined: from the beginning.
+ */
+export function listQuery<Mark>(
   query: Readonly<Record<string, string>>,
-  errors: FieldError[],
-): ListQuery {
+  errors: FieldFaults,
+  markOf: (place: unknown) => Mark | undefined,
+): { readonly limit: number; readonly after: Mark | undefined } {
   const { limit = String(LIMIT), cursor } = query;
   const number = /^\d{1,4}$/.test(limit) ? Number(limit) : 0;
   if (number < 1 || number > MOST) {
@@ -44,7 +69,7 @@ export function listQuery(
       detail: `a number from 1 to ${MOST}.`,
     });
   }
-  const after = cursor === undefined ? undefined : readCursor(cursor);
+  const after = cursor === undefined ? undefined : markOf(readCursor(cursor));
   if (cursor !== undefined && after === undefined) {
     errors.push({
       pointer: "?cursor",
@@ -76,7 +101,7 @@ function readCursor(text: string): unknown {
 export function queryOf(
   c: Context<AppVariables>,
   known: readonly string[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): Record<string, string> {
   const query: Record<string, string> = {};
   for (const [name, values] of Object.entries(c.req.queries())) {

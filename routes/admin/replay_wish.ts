@@ -1,11 +1,12 @@
 /** The body of `POST /api/v1/replays`: what is to be replayed. */
 
 import type { BookedConnector } from "../../lib/delivery/books_watch.ts";
+import { asText } from "../../lib/json/objects.ts";
 import { positionOf } from "../../lib/log/dead_letters.ts";
 import type { RangeBound } from "../../lib/log/job_range.ts";
 import type { DeadWish, LogWish } from "../../lib/log/job_wish.ts";
 import { choiceOf, onlyMembers, timeOf } from "./dead_filter.ts";
-import type { FieldError } from "./lists.ts";
+import type { FieldFaults } from "./lists.ts";
 
 /** Events a second that a replay of the log sends unless asked otherwise. */
 const LOG_RATE = 200;
@@ -35,7 +36,7 @@ const DEAD_MEMBERS = ["kind", "filter", "ids", "expect", "rate", "dry_run"];
 export function wishOf(
   body: Readonly<Record<string, unknown>>,
   connectors: readonly BookedConnector[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): ReplayWish | undefined {
   const { kind } = body;
   if (kind === "log") return logWish(body, connectors, errors);
@@ -51,7 +52,7 @@ export function wishOf(
 function logWish(
   body: Readonly<Record<string, unknown>>,
   connectors: readonly BookedConnector[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): ReplayWish {
   onlyMembers(body, "#/", LOG_MEMBERS, errors);
   const { from, until = null } = body;
@@ -60,8 +61,8 @@ function logWish(
     to: toOf(body["to"], connectors, errors),
     from: boundOf(from, "from", errors),
     until: until === null ? { kind: "now" } : boundOf(until, "until", errors),
-    fromText: String(from),
-    untilText: until === null ? null : String(until),
+    fromText: asText(from),
+    untilText: until === null ? null : asText(until),
     rate: rateOf(body["rate"], LOG_RATE, errors),
     all: switchOf(body, "all", { absent: false }, errors),
     mark: switchOf(body, "mark", { absent: true }, errors),
@@ -72,7 +73,7 @@ function logWish(
 function deadWish(
   body: Readonly<Record<string, unknown>>,
   connectors: readonly BookedConnector[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): ReplayWish {
   onlyMembers(body, "#/", DEAD_MEMBERS, errors);
   const choice = choiceOf(body, errors);
@@ -102,7 +103,7 @@ function deadWish(
 function toOf(
   value: unknown,
   connectors: readonly BookedConnector[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): string[] {
   if (
     !Array.isArray(value) || value.length === 0 ||
@@ -126,7 +127,7 @@ function isKnown(
   name: string,
   pointer: string,
   connectors: readonly BookedConnector[],
-  errors: FieldError[],
+  errors: FieldFaults,
 ): void {
   const found = connectors.find((one) => one.name === name);
   if (found?.isFed === true) return;
@@ -142,7 +143,7 @@ function isKnown(
 function boundOf(
   value: unknown,
   name: "from" | "until",
-  errors: FieldError[],
+  errors: FieldFaults,
 ): RangeBound {
   if (name === "from" && value === "oldest") return { kind: "oldest" };
   if (typeof value === "string") {
@@ -163,7 +164,7 @@ function boundOf(
 function rateOf(
   value: unknown,
   absent: number,
-  errors: FieldError[],
+  errors: FieldFaults,
 ): number {
   if (value === undefined) return absent;
   if (typeof value === "number" && value >= 0 && value <= MOST_RATE) {
@@ -181,7 +182,7 @@ function switchOf(
   body: Readonly<Record<string, unknown>>,
   name: "all" | "mark" | "dry_run",
   { absent }: { readonly absent: boolean },
-  errors: FieldError[],
+  errors: FieldFaults,
 ): boolean {
   const value = body[name];
   if (value === undefined) return absent;

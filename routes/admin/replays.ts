@@ -10,7 +10,8 @@ import { jsonOf, readBytes } from "./bodies.ts";
 import { isObject } from "./dead_filter.ts";
 import { idempotent } from "./idempotency.ts";
 import {
-  type FieldError,
+  FieldFaults,
+  invalidField,
   invalidFields,
   listQuery,
   queryOf,
@@ -100,13 +101,17 @@ function unknown(c: Context<AppVariables>): Response {
   return problem(c, "not-found", "There is no replay of this id.");
 }
 
+function idOf(place: unknown): string | undefined {
+  return typeof place === "string" && ID.test(place) ? place : undefined;
+}
+
 async function list(
   c: Context<AppVariables>,
   replays: Replays,
 ): Promise<Response> {
-  const errors: FieldError[] = [];
+  const errors = new FieldFaults();
   const query = queryOf(c, ["state", "limit", "cursor"], errors);
-  const { limit, after } = listQuery(query, errors);
+  const { limit, after } = listQuery(query, errors, idOf);
   const state = STATES.find((one) => one === query["state"]);
   if (query["state"] !== undefined && state === undefined) {
     errors.push({
@@ -115,18 +120,8 @@ async function list(
       detail: `one of ${STATES.join(", ")}.`,
     });
   }
-  const before = typeof after === "string" && ID.test(after)
-    ? after
-    : undefined;
-  if (after !== undefined && before === undefined) {
-    errors.push({
-      pointer: "?cursor",
-      code: "unknown",
-      detail: "what `next` of the page before said.",
-    });
-  }
-  if (errors.length > 0) return invalidFields(c, errors);
-  const { items, next } = await replays.page({ state, before, limit });
+  if (errors.count > 0) return invalidFields(c, errors);
+  const { items, next } = await replays.page({ state, before: after, limit });
   c.header("Cache-Control", "no-store");
   return c.json({
     items: items.map(jobJson),
@@ -142,15 +137,15 @@ async function start(
   const json = jsonOf(c, bytes);
   if (json instanceof Response) return json;
   if (!isObject(json.value)) {
-    return invalidFields(c, [{
+    return invalidField(c, {
       pointer: "#",
       code: "type",
       detail: "an object.",
-    }]);
+    });
   }
-  const errors: FieldError[] = [];
+  const errors = new FieldFaults();
   const wish = wishOf(json.value, deps.connectors(), errors);
-  if (wish === undefined || errors.length > 0) return invalidFields(c, errors);
+  if (wish === undefined || errors.count > 0) return invalidFields(c, errors);
   return wish.kind === "log"
     ? await startLog(c, deps, wish)
     : await startDead(c, deps, wish);

@@ -6,9 +6,9 @@ import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
 import { jsonOf, readBytes } from "./bodies.ts";
-import { isObject } from "./dead_filter.ts";
+import { isObject, onlyMembers } from "./dead_filter.ts";
 import { idempotent } from "./idempotency.ts";
-import { type FieldError, invalidFields } from "./lists.ts";
+import { FieldFaults, invalidField, invalidFields } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
 
 /** More than `{"from":"newest"}` takes, with room for blanks. */
@@ -68,20 +68,15 @@ function actionOf(
   if (json instanceof Response) return json;
   const { value } = json;
   if (!isObject(value)) {
-    return invalidFields(c, [{
+    return invalidField(c, {
       pointer: "#",
       code: "type",
       detail: "an object, or no body.",
-    }]);
+    });
   }
   const known = kind === "enable" ? ["from"] : [];
-  const errors: FieldError[] = Object.keys(value)
-    .filter((member) => !known.includes(member))
-    .map((member) => ({
-      pointer: `#/${member.slice(0, 64)}`,
-      code: "unknown",
-      detail: kind === "enable" ? "there is from." : "there is none.",
-    }));
+  const errors = new FieldFaults();
+  onlyMembers(value, "#/", known, errors);
   const { from = "here" } = value;
   if (kind === "enable" && from !== "here" && from !== "newest") {
     errors.push({
@@ -90,7 +85,7 @@ function actionOf(
       detail: "here or newest.",
     });
   }
-  if (errors.length > 0) return invalidFields(c, errors);
+  if (errors.count > 0) return invalidFields(c, errors);
   return kind === "enable"
     ? { kind, from: from === "newest" ? "newest" : "here" }
     : { kind };

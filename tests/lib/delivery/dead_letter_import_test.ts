@@ -1,15 +1,17 @@
-import { deepEqual } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import {
   linesOf,
+  type NumberedRecord,
+  readRecord,
   recordsIn,
 } from "../../../lib/delivery/dead_letter_import.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const read = (
-  found: Iterable<{ readonly number: number; readonly bytes: Uint8Array }>,
-) =>
-  [...found].map(({ number, bytes }) =>
-    `${number} ${new TextDecoder().decode(bytes)}`
+const read = (found: Iterable<NumberedRecord | undefined>) =>
+  [...found].flatMap((one) =>
+    one === undefined
+      ? []
+      : [`${one.number} ${new TextDecoder().decode(one.bytes)}`]
   );
 
 Deno.test("linesOf() numbers lines from 1 and leaves blank ones out", () => {
@@ -37,4 +39,29 @@ Deno.test("recordsIn() finds one record, an array, printed ones and lines", () =
   for (const [text, expected] of cases) {
     deepEqual(read(recordsIn(bytes(text))), expected, text);
   }
+});
+
+Deno.test("linesOf() and recordsIn() say now and then that they are still at work", () => {
+  const breaths = (found: Iterable<unknown>) =>
+    [...found].filter((one) => one === undefined).length;
+  equal(breaths(linesOf(bytes(" \n".repeat(1_500_000)))), 2);
+  ok(breaths(recordsIn(bytes(`[${"{},".repeat(20_000)}{}]`))) >= 4);
+});
+
+Deno.test("recordsIn() of more values than a slice holds finds each once", () => {
+  for (const [first, between, last] of [["[", ",", "]"], ["", "", ""]]) {
+    const values = Array.from({ length: 10_000 }, (_, n) => `{"n":${n}}`);
+    const text = `${first}${values.join(between)}${last}`;
+    deepEqual(
+      read(recordsIn(bytes(text))),
+      values.map((value, n) => `${n + 1} ${value}`),
+    );
+  }
+});
+
+Deno.test("readRecord() reads no line that is larger than any record", () => {
+  const line = bytes(`"${"x".repeat(4 * 716_800)}"`);
+  deepEqual(readRecord(line, new Set()), {
+    fault: "It has more than 2867200 bytes.",
+  });
 });

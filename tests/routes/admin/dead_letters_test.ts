@@ -564,3 +564,66 @@ Deno.test("dead-letters: a connector's name longer than the store's keys is a fa
     equal(json.errors[0].code, "out_of_range");
   }
 });
+
+Deno.test("POST dead-letters/import lists the first wrong lines, and counts the rest", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  const all = await admin.post(`${DEAD}/import`, "x\n".repeat(5_000));
+  equal(all.status, 422);
+  equal(all.json.errors.length, 1_000);
+  equal(all.json.more_errors, 4_000);
+  const good = JSON.stringify({
+    timestamp: "2026-03-13T00:00:00Z",
+    connector: "a",
+    error: "no",
+    event: 1,
+  });
+  const mixed = await admin.post(
+    `${DEAD}/import`,
+    `${"x\n".repeat(1_001)}${good}`,
+  );
+  deepEqual(
+    [mixed.status, mixed.json.imported, mixed.json.more_errors],
+    [200, 1, 1],
+  );
+  equal(mixed.json.errors.at(-1).line, 1_000);
+  const few = await admin.post(`${DEAD}/import`, `x\n${good}`);
+  deepEqual(Object.keys(few.json), ["imported", "skipped", "errors"]);
+});
+
+Deno.test("POST dead-letters/discard: of a body full of unknown members the first are listed", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  const body = Object.fromEntries(
+    Array.from({ length: 3_000 }, (_, n) => [`m${n}`, n]),
+  );
+  const { status, json } = await admin.post(`${DEAD}/discard`, body);
+  equal(status, 422);
+  equal(json.errors.length, 100);
+  // Both `filter` or `ids`, and `expect` are missing too.
+  equal(json.more_errors, 2_902);
+  ok(json.detail.length < 2_000, json.detail);
+});
+
+Deno.test("GET dead-letters: a cursor that names what the store cannot hold is one that is unknown", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  await admin.rig.kill("a", ["1"]);
+  const long = "x".repeat(4_000);
+  for (
+    const place of [[1, "a", long], [1, long, "0-0"], [1, {}, "0"], [1, "a"]]
+  ) {
+    const cursor = btoa(JSON.stringify(place));
+    const { status, json } = await admin.get(`${DEAD}?cursor=${cursor}`);
+    deepEqual([status, json.errors?.[0].pointer], [422, "?cursor"]);
+  }
+});
+
+Deno.test("admin bodies of JSON may take 2 MiB: 10,000 ids as the CLI sends them fit", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  const id = `${"0".repeat(40)}@${"a".repeat(64)}`;
+  const most = await admin.post(`${DEAD}/discard`, {
+    ids: Array.from({ length: 10_000 }, () => id),
+    expect: 0,
+  });
+  deepEqual(most.json, { discarded: 0 });
+  const body = `{"ids":[${'"",'.repeat(1_000_000)}""],"expect":0}`;
+  equal((await admin.post(`${DEAD}/discard`, body)).status, 413);
+});

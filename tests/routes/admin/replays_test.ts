@@ -34,6 +34,8 @@ Deno.test("POST /replays tells every fault with its pointer", async () => {
         [{ ...log, to: ["a", "z"] }, "#/to/1"],
         [{ ...log, from: undefined }, "#/from"],
         [{ ...log, from: "yesterday" }, "#/from"],
+        [{ ...log, from: { toString: 1, valueOf: 1 } }, "#/from"],
+        [{ ...log, until: { toString: 1, valueOf: 1 } }, "#/until"],
         [{ ...log, until: "oldest" }, "#/until"],
         [{ ...log, until: 5 }, "#/until"],
         [{ ...log, rate: -1 }, "#/rate"],
@@ -212,5 +214,19 @@ Deno.test("POST replay-dead-letter: an empty body replays all that are kept, an 
     deepEqual(await seed("[]"), [202, "finished", 0]);
     deepEqual(await seed(" [ ]\n"), [202, "finished", 0]);
     deepEqual(await seed(" \r\n"), [202, "running", 2]);
+  });
+});
+
+Deno.test("POST replay-dead-letter lists the first wrong records, and counts the rest", async () => {
+  await withRig(async (api) => {
+    const address = "/api/admin/siem/replay-dead-letter";
+    const init = { method: "POST", headers: ADMIN, body: "{}".repeat(5_000) };
+    const response = await api.app.request(address, init);
+    const { errors, more_errors } = await response.json();
+    deepEqual(
+      [response.status, errors.length, more_errors],
+      [422, 1_000, 4_000],
+    );
+    equal(errors.at(-1).pointer, "record 1000");
   });
 });
