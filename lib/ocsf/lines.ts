@@ -115,7 +115,7 @@ export function readLine(source: Source): void {
   source.column(WHOLE, 0, bytes.length);
   const body = readSyslog(source);
   if (readPaloAlto(source, body)) return;
-  readPipes(source, body);
+  readPipes(source);
 }
 
 /** Place of the first `byte` in `from`…`to`, or -1. */
@@ -174,6 +174,7 @@ function readSyslog(source: Source): number {
   // A tag or columns without a host before them.
   if (bytes[hostEnd - 1] === COLON) return at;
   if (placeOf(bytes, COMMA, host, hostEnd) >= 0) return host;
+  if (placeOf(bytes, PIPE, host, hostEnd) >= 0) return host;
   source.column(SYSLOG_HOST, host, hostEnd);
   const tagEnd = wordEnd(bytes, hostEnd + 1);
   for (let i = hostEnd + 1; i < tagEnd; i++) {
@@ -187,11 +188,14 @@ function readSyslog(source: Source): number {
   return hostEnd;
 }
 
-/** `CEF:0|vendor|…` and `LEEF:1.0|vendor|…`, wherever they begin. */
-function readPipes(source: Source, body: number): void {
+/**
+ * `CEF:0|vendor|…` and `LEEF:1.0|vendor|…`, wherever they begin: looked for from the start of the line, because a syslog
+ * header that lacks a word has taken part of theirs for it.
+ */
+function readPipes(source: Source): void {
   const { bytes } = source, limit = Math.min(bytes.length, HEADER_WITHIN);
   let at = -1, ids = CEF;
-  for (let i = Math.max(3, Math.min(body, 3)); i < limit; i++) {
+  for (let i = 3; i < limit; i++) {
     if (bytes[i] !== COLON || bytes[i - 1] !== 0x46) continue;
     if (bytes[i - 2] !== 0x45) continue;
     if (bytes[i - 3] === 0x43) ids = CEF;

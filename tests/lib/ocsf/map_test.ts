@@ -115,6 +115,25 @@ Deno.test("mapEvent() reads syslog, CEF and LEEF headers", () => {
   assert.equal(cef.metadata.event_code, "100");
   assert.equal(cef.message, "Bad thing");
   assert.equal(cef.severity_id, 4);
+  for (
+    const header of [
+      "Mar 13 00:00:00 ",
+      "<134>Mar 13 00:00:00 ",
+      "<134>1 2026-03-13T00:00:00Z ",
+      "<134>1 2026-03-13T00:00:00Z h ",
+      "<134>1 2026-03-13T00:00:00Z h - - - - ",
+      "",
+    ]
+  ) {
+    // Also where the header lacks its host, its application or itself.
+    const { metadata } = of(`${header}CEF:0|Acme|Wall|1.0|100|Bad thing|8|a=b`);
+    assert.equal(metadata.product.name, "Wall", header);
+    assert.equal(metadata.event_code, "100", header);
+    if (header.includes("Mar")) assert.equal(metadata.loggers, undefined);
+  }
+  const leef2 = of("<13>Mar 13 00:00:00 h LEEF:2.0|Acme|Mail|2|login|^|src=1");
+  assert.equal(leef2.metadata.product.name, "Mail");
+  assert.equal(leef2.metadata.event_code, "login");
   const leef = of("LEEF:1.0|Acme|Mail|2|login|src=1.2.3.4");
   assert.equal(leef.metadata.product.name, "Mail");
   assert.equal(leef.severity_id, 1);
