@@ -2,7 +2,10 @@
 
 import type { EventView, Segment } from "../event.ts";
 
-/** Numbers events by their segments in the order in which these are first seen, from 1. Holds no segment alive. */
+/**
+ * Numbers events by their segments in the order in which these are first seen, from 1. Keeps no segment in memory but the
+ * one that it was asked about last.
+ */
 export class EventNumbers {
   readonly #first = new WeakMap<Segment, number>();
   #next = 1;
