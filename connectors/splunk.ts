@@ -188,11 +188,6 @@ function readAnswer(reply: HttpReply): Answer {
   };
 }
 
-/** Status and the collector's own words. */
-function said(reply: HttpReply): string {
-  return `${reply.status}: ${words(reply)}`;
-}
-
 const REFUSED: Readonly<Record<number, string>> = {
   1: "The token is disabled there. Enable it, or use another.",
   2: "Splunk saw no usable token. Check SPLUNK_HEC_TOKEN.",
@@ -393,7 +388,7 @@ class AckSink implements Sink {
   readonly #post: Sink;
   readonly #exchange: HttpExchange;
   readonly #context: ConnectorContext;
-  readonly #redact: (text: string) => string;
+  readonly #secrets: () => readonly string[];
   readonly #headers: () => HeaderList;
   /** Of the last answer. */
   readonly #taken: () => { readonly ackId: number | undefined };
@@ -401,11 +396,11 @@ class AckSink implements Sink {
 
   constructor(
     post: Sink,
-    { url, headers, taken, token, context }: {
+    { url, headers, taken, secrets, context }: {
       readonly url: URL;
       readonly headers: () => HeaderList;
       readonly taken: () => { readonly ackId: number | undefined };
-      readonly token: string;
+      readonly secrets: () => readonly string[];
       readonly context: ConnectorContext;
     },
   ) {
@@ -414,7 +409,7 @@ class AckSink implements Sink {
     this.#headers = headers;
     this.#taken = taken;
     this.#context = context;
-    this.#redact = redactor([token]);
+    this.#secrets = secrets;
     this.#exchange = context.http(url);
   }
 
@@ -481,7 +476,7 @@ class AckSink implements Sink {
           { method: "POST", headers: this.#headers(), body },
           signal,
         ),
-        this.#redact,
+        redactor(this.#secrets()),
       );
       if (reply.status === 400 && readAnswer(reply).code === ACK_DISABLED) {
         return "off";
@@ -547,14 +542,13 @@ export const splunk: ConnectorType<SplunkSettings> = {
         ] as const,
       ],
     ];
+    const secrets = () => [settings.token, ...cookies.values()];
     const post = openPostSink({
       url,
       limits: limitsOf(LIMITS, context.common),
-      headers,
-      // Asked for at each answer: what never changes is looked for with one pattern.
-      secrets: settings.ack
-        ? () => [settings.token, ...cookies.values()]
-        : [settings.token],
+      // Only acks keep cookies. Without, one list serves all requests, and one pattern all answers.
+      headers: settings.ack ? headers : headers(),
+      secrets: settings.ack ? secrets : secrets(),
       gzip: context.common.gzip ?? true,
       fill(view, into) {
         // The HEC intake leaves the kind of `fields` set on a whole envelope that came without an event.
@@ -576,7 +570,7 @@ export const splunk: ConnectorType<SplunkSettings> = {
         url: ackUrl(url, channel),
         headers,
         taken: () => ({ ackId: last?.ackId }),
-        token: settings.token,
+        secrets,
         context,
       })
       : post;

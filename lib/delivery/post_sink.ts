@@ -127,6 +127,8 @@ class PostSink implements Sink {
   readonly #close: Uint8Array;
   /** The last answer, with its body: most are the same, byte for byte. */
   #answer: { readonly body: Uint8Array; readonly said: Answer } | undefined;
+  /** The last headers with the compression's: the same list again, so that the client makes their head once. */
+  #packed: { readonly made: HeaderList; readonly list: HeaderList } | undefined;
   /** The last reply, where it held no secret. */
   #clean: HttpReply | undefined;
 
@@ -251,6 +253,14 @@ class PostSink implements Sink {
     return clean;
   }
 
+  #packedHeaders(made: HeaderList): HeaderList {
+    if (this.#packed?.made !== made) {
+      const list = [...made, ["Content-Encoding", "gzip"]] as const;
+      this.#packed = { made, list };
+    }
+    return this.#packed.list;
+  }
+
   #judge(reply: HttpReply, batch: BatchBuffer): Outcome {
     const isPlain = this.#wire.url.protocol === "http:";
     return (isPlain ? wantsHttps(reply) : undefined) ??
@@ -298,7 +308,7 @@ class PostSink implements Sink {
       try {
         const reply = await this.#exchange.send({
           method: "POST",
-          headers: isPacked ? [...made, ["Content-Encoding", "gzip"]] : made,
+          headers: isPacked ? this.#packedHeaders(made) : made,
           body: isPacked ? packed : body,
         }, signal);
         if (isFirst && this.#wire.again?.(reply, made)) continue;

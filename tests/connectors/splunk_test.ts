@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { splunk } from "../../connectors/splunk.ts";
+import { systemClock } from "../../lib/clock.ts";
 import type { Outcome } from "../../lib/connector.ts";
 import type { BatchBuffer } from "../../lib/delivery/batch_buffer.ts";
+import { openHttp } from "../../lib/delivery/http_client.ts";
+import type {
+  HttpExchange,
+  HttpRequest,
+  HttpTarget,
+} from "../../lib/delivery/http_exchange.ts";
 import type { EventRun } from "../../lib/event.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import {
@@ -102,6 +109,38 @@ Deno.test("splunk: bodies over 1 KB are gzipped unless switched off", async () =
   assert.deepEqual(
     new Uint8Array(gunzipSync(request?.body ?? new Uint8Array())),
     plain.server.requests[0]?.body,
+  );
+});
+
+Deno.test("splunk: requests of one kind share one list of headers, so that their head is made once", async () => {
+  await using server = new ScriptedServer(
+    always(answer(200, { text: "Success", code: 0 })),
+  );
+  const lists: HttpRequest["headers"][] = [];
+  const http = (target: HttpTarget): HttpExchange => {
+    const exchange = openHttp(target, { clock: systemClock });
+    const send = exchange.send.bind(exchange);
+    exchange.send = (request, signal) => {
+      lists.push(request.headers);
+      return send(request, signal);
+    };
+    return exchange;
+  };
+  const env = {
+    ...ENV,
+    SPLUNK_HEC_URL: `http://127.0.0.1:${server.port}`,
+  };
+  await using sink = openSink(splunk, env, systemClock, { http });
+  for (const events of [1, 1, 100, 100]) {
+    const batch = encoded(sink, numbered(events));
+    await sink.deliver(batch, AbortSignal.timeout(20_000));
+  }
+  const [plain, plainToo, packed, packedToo] = lists;
+  assert.ok(plain !== undefined && plain === plainToo);
+  assert.ok(packed !== undefined && packed === packedToo);
+  assert.deepEqual(
+    server.requests.map(({ head }) => /content-encoding: gzip/i.test(head)),
+    [false, false, true, true],
   );
 });
 
@@ -382,6 +421,7 @@ Deno.test("splunk: positions count written events, outcomes name places of the r
   });
 });
 
+const COOKIE = "a1b2c3d4e5f6";
 const CHANNEL = "00000000-0000-4000-8000-000000000000";
 
 /** A collector that takes everything as id 4 and answers questions about it with these, then hangs up. */
@@ -393,7 +433,7 @@ function acking(answers: readonly string[]) {
       if (!head.includes("/services/collector/ack")) {
         await connection.write(
           answer(200, { text: "Success", code: 0, ackId: 4 }, {
-            "set-cookie": "AWSELB=abc; Path=/",
+            "set-cookie": `AWSELB=${COOKIE}; Path=/`,
           }),
         );
         continue;
@@ -447,7 +487,7 @@ Deno.test("T11 splunk acks: delivered once the id is true, asked every 10 s on t
       new RegExp(`^POST /services/collector/ack\\?channel=${CHANNEL} HTTP`),
     );
     assert.match(head, /^authorization: Splunk 11111111-/im);
-    assert.match(head, /^cookie: AWSELB=abc\r?$/im);
+    assert.match(head, new RegExp(`^cookie: AWSELB=${COOKIE}\r?$`, "im"));
     assert.equal(new TextDecoder().decode(body), '{"acks":[4]}');
   }
 });
@@ -463,6 +503,13 @@ Deno.test("T12 splunk acks: never true within 300 s is a retry on the same chann
     assert.equal(waited, 300);
     for (const { head } of server.requests) assert.ok(head.includes(CHANNEL));
   }
+});
+
+Deno.test("splunk acks: what the collector says of an id shows neither token nor cookies", async () => {
+  const text = `no session ${COOKIE} for ${ENV.SPLUNK_HEC_TOKEN}`;
+  const { outcome } = await acked([answer(503, { text, code: 9 })]);
+  assert.ok(outcome.kind === "retry");
+  assert.match(outcome.message, /no session \[secret\] for \[secret\]/);
 });
 
 Deno.test("splunk acks: a token without them turns asking off, with a warning", async () => {
