@@ -53,6 +53,7 @@ export interface SettlementContext {
 
 type Weather = Extract<Outcome, { kind: "retry" }>;
 type Held = Extract<Outcome, { kind: "held" }>;
+type FaultState = "retrying" | "held";
 type StatePatch = Partial<
   Pick<
     Place,
@@ -126,26 +127,16 @@ export class Settlement {
    */
   async retrying(
     settled: Settled,
-    { reason, message, after }: Weather,
-    { isProgress, wanted, tried }: Left,
+    fault: Weather,
+    { isProgress, ...left }: Left,
   ): Promise<number> {
     const { settings: { retry, strict }, random } = this.#context;
-    const { state, attempt: before } = this.place;
-    const goesOn = strict !== undefined || state === "retrying" && !isProgress;
-    const attempt = goesOn ? before + 1 : 1;
+    const { reason, message, after } = fault;
+    const attempt = this.#attempt("retrying", isProgress);
     const wait = strict === undefined
       ? retryDelay(retry, attempt, random, after)
       : strictDelay(retry, attempt, after);
-    const lastError = this.#error(reason, message, null);
-    const isNews = this.#isNews("retrying", reason);
-    await this.#fault(settled, "retrying", {
-      attempt,
-      lastError,
-      wait,
-      wanted,
-      tried,
-    });
-    if (isNews) {
+    if (await this.#fault(settled, fault, { ...left, attempt, wait })) {
       this.#say("warn", "delivery.retry", "Cannot deliver; trying again.", {
         reason,
         error: message,
@@ -161,27 +152,17 @@ export class Settlement {
    */
   async held(
     settled: Settled,
-    { reason, message, help }: Held,
-    { wanted, tried }: Omit<Left, "isProgress">,
-    words = message,
+    fault: Held,
+    left: Omit<Left, "isProgress">,
+    words = fault.message,
   ): Promise<number> {
     const { retry, probe, strict } = this.#context.settings;
-    const { state, attempt: before } = this.place;
-    const goesOn = strict !== undefined || state === "held";
-    const attempt = goesOn ? before + 1 : 1;
+    const { reason, help } = fault;
+    const attempt = this.#attempt("held");
     const wait = strict === undefined
       ? probeDelay(probe, attempt)
       : strictDelay(retry, attempt);
-    const lastError = this.#error(reason, message, help);
-    const isNews = this.#isNews("held", reason);
-    await this.#fault(settled, "held", {
-      attempt,
-      lastError,
-      wait,
-      wanted,
-      tried,
-    });
-    if (isNews) {
+    if (await this.#fault(settled, fault, { ...left, attempt, wait })) {
       this.#say(
         "error",
         "delivery.held",
@@ -200,14 +181,12 @@ export class Settlement {
     fault: Weather | Held,
     words = fault.message,
   ): Promise<void> {
-    const { reason, message } = fault;
-    const state = fault.kind === "held" ? "held" : "retrying";
-    const help = fault.kind === "held" ? fault.help : null;
-    const isNews = this.#isNews(state, reason);
+    const { reason } = fault;
+    const { state, lastError, isNews } = this.#standing(fault);
     await this.write(settled, {
       state,
       attempt: 0,
-      lastError: this.#error(reason, message, help),
+      lastError,
       nextAttemptAt: null,
       ...settled.delivered > 0 && { lastSuccess: this.#context.clock.now() },
     });
@@ -218,7 +197,7 @@ export class Settlement {
     this.#say(level, event, "Cannot deliver; the attempts are used up.", {
       reason,
       error: words,
-      ...help !== null && { help },
+      ...lastError.help !== null && { help: lastError.help },
     });
   }
 
@@ -270,16 +249,25 @@ export class Settlement {
     this.#sayExpired(damaged, "damaged");
   }
 
+  /** The number of the attempt that failed. @param isProgress it begins anew */
+  #attempt(state: FaultState, isProgress = false): number {
+    const { state: before, attempt } = this.place;
+    const goesOn = this.#context.settings.strict !== undefined ||
+      before === state && !isProgress;
+    return goesOn ? attempt + 1 : 1;
+  }
+
+  /** Settles what was decided before the fault. @returns whether the fault is news */
   async #fault(
     settled: Settled,
-    state: "retrying" | "held",
-    { attempt, lastError, wait, wanted, tried }: Omit<Left, "isProgress"> & {
+    fault: Weather | Held,
+    { attempt, wait, wanted, tried }: Omit<Left, "isProgress"> & {
       readonly attempt: number;
-      readonly lastError: PlaceError;
       readonly wait: number;
     },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { clock, settings: { strict } } = this.#context;
+    const { state, lastError, isNews } = this.#standing(fault);
     await this.write(settled, {
       state,
       attempt,
@@ -289,6 +277,23 @@ export class Settlement {
       nextAttemptAt: clock.now() + wait,
       ...settled.delivered > 0 && { lastSuccess: clock.now() },
     });
+    return isNews;
+  }
+
+  /** What the fault makes of the place, and whether it was not so before. */
+  #standing(fault: Weather | Held): {
+    readonly state: FaultState;
+    readonly lastError: PlaceError;
+    readonly isNews: boolean;
+  } {
+    const isHeld = fault.kind === "held";
+    const state = isHeld ? "held" : "retrying";
+    const { reason, message } = fault;
+    const lastError = this.#error(reason, message, isHeld ? fault.help : null);
+    const before = this.place;
+    const isNews = before.state !== state ||
+      before.lastError?.reason !== reason;
+    return { state, lastError, isNews };
   }
 
   /** The file comes before the place: written twice is harmless, not written is a loss. */
@@ -316,11 +321,6 @@ export class Settlement {
     help: string | null,
   ): PlaceError {
     return { reason, message, help, at: this.#context.clock.now() };
-  }
-
-  #isNews(state: Place["state"], reason: string): boolean {
-    return this.place.state !== state ||
-      this.place.lastError?.reason !== reason;
   }
 
   #sayExpired(events: number, reason: "age" | "damaged"): void {
