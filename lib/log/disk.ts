@@ -3,6 +3,7 @@
  *
  * The ballast is a file of its own: on a full disk SQLite cannot delete anything, because its WAL cannot grow; a file
  * can be removed. Measured: SQLite first moves what is in the WAL into its file, so that less than that is no help.
+ * What the WAL grew by then comes back with its end.
  */
 
 import { statfs } from "node:fs";
@@ -11,8 +12,14 @@ import { promisify } from "node:util";
 
 /** Enough for the WAL's content and the deletes after it: 6 of 6 full disks with pages of 16 KiB came back. */
 export const BALLAST_BYTES = 8 * 1024 * 1024;
-/** What must be free beside the ballast before producers are taken again; less would be used up at once. */
+/**
+ * What must be free beside the ballast before producers are taken again; less would be used up at once. Of a small disk
+ * its share.
+ */
 const ROOM_BYTES = 32 * 1024 * 1024;
+const ROOM_SHARE = 0.25;
+/** How long others' reads may hold up the end of the WAL, in milliseconds: this process stands still meanwhile. */
+const BUSY_MS = 100;
 const CHUNK_BYTES = 1024 * 1024;
 
 export class Disk {
@@ -55,7 +62,8 @@ export class Disk {
     const space = await this.space();
     const file = await Deno.stat(this.#path).catch(() => undefined);
     if (space === undefined || file === undefined) return undefined;
-    return space.free + Math.max(0, file.size - used) >= ROOM_BYTES;
+    return space.free + Math.max(0, file.size - used) >=
+      Math.min(ROOM_BYTES, space.total * ROOM_SHARE);
   }
 
   /** Takes room for later. False: there is not enough. */
@@ -71,10 +79,38 @@ export class Disk {
     return this.#hasBallast;
   }
 
+  /** The same after a full disk: the WAL may have grown into the ballast's room. */
+  async retakeBallast(): Promise<boolean> {
+    if (await this.writeBallast()) return true;
+    await this.#endWal();
+    return await this.writeBallast();
+  }
+
   /** Gives the room back. */
   async dropBallast(): Promise<void> {
     this.#hasBallast = false;
     await Deno.remove(this.#ballast).catch(() => undefined);
+  }
+
+  /**
+   * Moves the WAL's content into the file and gives its room back, which SQLite keeps for as long as a file is open: on
+   * a full disk it has grown into the ballast's. Nothing happens where somebody reads or writes. Blocks while up to
+   * 16 MB are copied, so only for when there is no other way to the ballast.
+   *
+   * A second connection in this process is safe: there is one SQLite in Deno, which knows of its own locks.
+   */
+  async #endWal(): Promise<void> {
+    try {
+      const { DatabaseSync } = await import("node:sqlite");
+      const database = new DatabaseSync(this.#path, { timeout: BUSY_MS });
+      try {
+        database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } finally {
+        database.close();
+      }
+    } catch {
+      // The file has no room for it, or there is no `node:sqlite`: it stays as it is.
+    }
   }
 
   async #fill(): Promise<void> {

@@ -232,7 +232,7 @@ export class Retention {
   /** Is there room again? Only when the ballast fits, the largest commit goes through beside it, and more is left. */
   async #probeDisk(): Promise<void> {
     const { disk, store } = this.#parts;
-    const isHeld = disk === undefined || await disk.writeBallast();
+    const isHeld = disk === undefined || await disk.retakeBallast();
     if (isHeld && await disk?.isRoomy(this.#bytes) !== false) {
       const keys = Array.from({ length: MAX_VALUES }, (_, n) => ballastKey(n));
       try {

@@ -107,3 +107,58 @@ for (const round of [1, 2, 3, 4]) {
     await log.close();
   });
 }
+
+/** Size of a disk that events alone fill, and what else lies on it, in MiB. */
+for (const [size, foreign] of [[64, 10], [24, 0]] as const) {
+  Deno.test(`a disk of ${size} MiB that events alone fill takes producers again once they are settled, every time`, async (t) => {
+    await using disk = await smallDisk(size);
+    if (disk === undefined) {
+      await t.step({
+        name: "mounting a small disk is not allowed here",
+        ignore: true,
+        fn: () => undefined,
+      });
+      return;
+    }
+    await Deno.writeFile(
+      `${disk.path}/foreign`,
+      new Uint8Array(foreign * MIB).fill(1),
+    );
+    const location = `${disk.path}/data/hecate.kv`;
+    const log = await openRig({
+      location,
+      ballastBytes: BALLAST_BYTES,
+      maxBytes: 1024 * MIB,
+      keep: 0,
+      connectors: () => ["a"],
+    });
+    const stop = new AbortController();
+    const holding = await takeLease(log, "a", { signal: stop.signal });
+    await untilHolds(
+      "ballast",
+      async () =>
+        await Deno.stat(`${location}.ballast`).then(
+          (found) => found.size === BALLAST_BYTES,
+          () => false,
+        ),
+    );
+    let place = holding.place;
+    for (const _ of [1, 2, 3]) {
+      equal((await appendUntilFull(log, 5_000)).refusal, "full");
+      ok(log.full);
+      let events = 0;
+      for (;;) {
+        const segment = await log.next(place);
+        if (segment === undefined) break;
+        events += segment.count;
+        place = advance(place, [segment], segment.count);
+        ok(await holding.settle(place, []), "settled on a full disk");
+      }
+      ok(events >= 10, `${events} events`);
+      await untilHolds("recovered", () => !log.full);
+      ok(await exists(`${location}.ballast`), "room for the next time");
+    }
+    await holding.release();
+    await log.close();
+  });
+}
