@@ -188,6 +188,11 @@ function readAnswer(reply: HttpReply): Answer {
   };
 }
 
+/** Status and the collector's own words. */
+function said(reply: HttpReply): string {
+  return `${reply.status}: ${words(reply)}`;
+}
+
 const REFUSED: Readonly<Record<number, string>> = {
   1: "The token is disabled there. Enable it, or use another.",
   2: "Splunk saw no usable token. Check SPLUNK_HEC_TOKEN.",
