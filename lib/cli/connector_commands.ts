@@ -109,6 +109,7 @@ export const connectorsBooks: Command = {
     const [name = ""] = call.arguments;
     const { text, json } = await askJson(call, context, {
       path: `/connectors/${encodeURIComponent(name)}/books`,
+      member: "connector",
     });
     if (call.has("json")) context.out(text);
     else {

@@ -15,6 +15,7 @@ import { askJson, askRelay } from "./relay_client.ts";
 import { table } from "./table.ts";
 
 const PATH = "/dead-letters";
+const NDJSON = "application/x-ndjson";
 /** What one request of an import may carry: a relay takes 64 MiB unless set otherwise. */
 const IMPORT_BYTES = 8 * 1024 * 1024;
 const MOST = 500;
@@ -68,6 +69,7 @@ export const deadList: Command = {
     do {
       const { json } = await askJson(call, context, {
         path: PATH,
+        member: "items",
         query: {
           ...filterIn(call),
           limit: String(Math.min(MOST, most - count)),
@@ -112,6 +114,7 @@ export const deadShow: Command = {
     const [id = ""] = call.arguments;
     const { text, json } = await askJson(call, context, {
       path: `${PATH}/${encodeURIComponent(id)}`,
+      member: "id",
     });
     if (call.has("json")) {
       context.out(text);
@@ -183,6 +186,7 @@ export const deadGroups: Command = {
 async function groupsOf(call: Call, context: CliContext) {
   const { json } = await askJson(call, context, {
     path: `${PATH}/groups`,
+    member: "items",
     query: filterIn(call),
   });
   return itemsOf(json);
@@ -229,6 +233,7 @@ export const deadDiscard: Command = {
     const { text, json } = await askJson(call, context, {
       method: "POST",
       path: `${PATH}/discard`,
+      member: "discarded",
       body: JSON.stringify({
         ...ids.length > 0 ? { ids } : { filter },
         expect,
@@ -249,11 +254,17 @@ export const deadExport: Command = {
     "Write dead letters as JSON lines, oldest first, to FILE (mode 0600; it must not exist) or stdout. `dead import` takes them.",
   flags: { ...FILTER_FLAGS, ...RELAY_FLAGS },
   async run(call, context) {
-    const response = await askRelay(call, context, {
-      path: PATH,
-      query: filterIn(call),
-      headers: { Accept: "application/x-ndjson" },
-    });
+    const response = await askRelay(
+      call,
+      context,
+      {
+        path: PATH,
+        query: filterIn(call),
+        headers: { Accept: NDJSON },
+      },
+      [],
+      NDJSON,
+    );
     const [path] = call.arguments;
     const file = path === undefined || path === "-"
       ? undefined
@@ -298,6 +309,7 @@ export const deadImport: Command = {
       const { json } = await askJson(call, context, {
         method: "POST",
         path: `${PATH}/import`,
+        member: "imported",
         body: batch.join("\n"),
       }, [422]);
       imported += Number(json["imported"] ?? 0);

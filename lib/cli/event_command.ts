@@ -2,7 +2,7 @@
 
 import { asObject, asText } from "../json/objects.ts";
 import { type Command, EXIT, RELAY_FLAGS } from "./command.ts";
-import { askRelay } from "./relay_client.ts";
+import { askJson } from "./relay_client.ts";
 import { table } from "./table.ts";
 
 export const eventShow: Command = {
@@ -15,12 +15,14 @@ export const eventShow: Command = {
   async run(call, context) {
     const [id = ""] = call.arguments;
     const path = `/events/${encodeURIComponent(id)}`;
-    const text = await (await askRelay(call, context, { path })).text();
+    const { text, json: receipt } = await askJson(call, context, {
+      path,
+      member: "id",
+    });
     if (call.has("json")) {
       context.out(text);
       return EXIT.done;
     }
-    const receipt = asObject(JSON.parse(text));
     const { out } = context;
     out(`Event ${asText(receipt["id"])}`);
     out(

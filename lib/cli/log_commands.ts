@@ -24,7 +24,10 @@ export const logVerify: Command = {
     const verdict = call.value("url") === undefined
       ? await verifyHere(context)
       : asVerdict(
-        (await askJson(call, context, { path: "/log/verify" })).json,
+        (await askJson(call, context, {
+          path: "/log/verify",
+          member: "whole",
+        })).json,
       );
     if (call.has("json")) context.out(JSON.stringify(verdict));
     else for (const line of linesOf(verdict)) context.out(line);

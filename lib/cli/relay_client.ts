@@ -1,5 +1,6 @@
 /** Asking a relay over its admin API, for all commands that do. */
 
+import { isKubernetes } from "../config/environment.ts";
 import { readDuration } from "../config/quantities.ts";
 import { asObject, asText, parsed } from "../json/objects.ts";
 import {
@@ -22,12 +23,20 @@ export interface Question {
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
-/** Asks; an answer of 2xx or one of `expected`. @throws {CliFault} for every other, and where there is none. */
+const JSON_TYPE = "application/json";
+/** All that a relay says of what it refuses (RFC 9457). */
+const PROBLEM_TYPE = "application/problem+json";
+
+/**
+ * Asks; an answer of 2xx with this media type, or a problem of one of the statuses `expected`.
+ * @throws {CliFault} for every other answer, where there is none, and where another program answers.
+ */
 export async function askRelay(
   call: Call,
   context: CliContext,
   question: Question,
   expected: readonly number[] = [],
+  type: string = JSON_TYPE,
 ): Promise<Response> {
   const base = baseOf(call, context);
   const { method = "GET", path, query = {}, headers = {}, body } = question;
@@ -51,35 +60,77 @@ export async function askRelay(
     });
   } catch (cause) {
     if (cause instanceof CliFault) throw cause;
-    throw new CliFault(
-      EXIT.unreachable,
-      `no relay answers at ${base.origin}: ${
-        cause instanceof Error ? cause.message : String(cause)
-      }`,
-      "Is it running? --url or HECATE_URL says where.",
-    );
+    throw unreachable(base, cause);
+  }
+  if (typeOf(response) !== (response.ok ? type : PROBLEM_TYPE)) {
+    await response.body?.cancel();
+    throw foreign(base, response);
   }
   if (response.ok || expected.includes(response.status)) return response;
   throw await faultOf(response);
 }
 
-/** The same, for an answer that is a JSON object. */
+/** The same, for an answer that is a JSON object with this member, as every relay's has. */
 export async function askJson(
   call: Call,
   context: CliContext,
-  question: Question,
+  question: Question & { readonly member: string },
   expected: readonly number[] = [],
 ): Promise<
   { readonly text: string; readonly json: Partial<Record<string, unknown>> }
 > {
   const response = await askRelay(call, context, question, expected);
   const text = await response.text();
-  return { text, json: asObject(parsed(text)) };
+  const json = asObject(parsed(text));
+  if (response.ok && !Object.hasOwn(json, question.member)) {
+    throw foreign(baseOf(call, context), response);
+  }
+  return { text, json };
+}
+
+function typeOf({ headers }: Response): string {
+  const [type = ""] = (headers.get("Content-Type") ?? "").split(";");
+  return type.trim().toLowerCase();
+}
+
+/** A login page, a proxy, another program: nothing of its answer may be taken for a relay's. */
+function foreign(base: URL, response: Response): CliFault {
+  const what = typeOf(response).slice(0, 80) || "without a media type";
+  return new CliFault(
+    EXIT.unreachable,
+    `what answers at ${base.origin} is no Hecate (HTTP ${response.status}, ${what}).`,
+    "--url or HECATE_URL says where the relay is. A proxy or a login page may stand before it.",
+  );
+}
+
+/** Why there is no answer. Texts as measured on Deno 2.9.6 and 2.5.6. */
+function unreachable(base: URL, failure: unknown): CliFault {
+  let cause = failure;
+  while (cause instanceof Error && cause.cause instanceof Error) {
+    cause = cause.cause;
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const isName = /NotValidForName|not valid for name/i.test(why);
+  return new CliFault(
+    EXIT.unreachable,
+    `no relay answers at ${base.origin}: ${why.replace(/\.$/, "")}.`,
+    isName
+      ? "--url takes the name that stands in its certificate."
+      : /certificate|UnknownIssuer/i.test(why)
+      ? "DENO_CERT=FILE names the PEM file of the authority that signed its certificate."
+      : /InvalidContentType|corrupt message/i.test(why)
+      ? "It speaks no TLS: --url http://… may be right."
+      : "Is it running? --url or HECATE_URL says where; with HECATE_TLS_CERT it is https://.",
+  );
 }
 
 function baseOf(call: Call, { env }: CliContext): URL {
+  const { HECATE_PORT: port = "", HECATE_TLS_CERT: certificate = "" } = env;
+  const isOwn = port !== "" && !isKubernetes("HECATE_PORT", port);
   const text = call.value("url") ?? env["HECATE_URL"] ??
-    `http://127.0.0.1:${env["HECATE_PORT"] || DEFAULT_PORT}`;
+    `${certificate === "" ? "http" : "https"}://127.0.0.1:${
+      isOwn ? port : DEFAULT_PORT
+    }`;
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new CliFault(

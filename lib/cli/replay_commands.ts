@@ -154,7 +154,13 @@ export const deadReplay: Command = {
 
 function ask(call: Call, context: CliContext, body: Json) {
   const text = JSON.stringify(body);
-  return askJson(call, context, { method: "POST", path: PATH, body: text });
+  return askJson(call, context, {
+    method: "POST",
+    path: PATH,
+    // An estimate has no id yet.
+    member: body["dry_run"] === true ? "events" : "id",
+    body: text,
+  });
 }
 
 async function start(
@@ -188,7 +194,7 @@ async function follow(
     if (line !== said && !call.has("quiet")) context.err(line);
     said = line;
     await systemClock.sleep(FOLLOW_MS);
-    job = (await askJson(call, context, { path })).json;
+    job = (await askJson(call, context, { path, member: "id" })).json;
   }
   context.out(call.has("json") ? JSON.stringify(job) : jobLine(job));
   return Number(job["dead"]) > 0 ? EXIT.partly : EXIT.done;
@@ -212,6 +218,7 @@ export const replayList: Command = {
     do {
       const { json } = await askJson(call, context, {
         path: PATH,
+        member: "items",
         query: { state: call.value("state"), limit: String(MOST), cursor },
       });
       for (const job of itemsOf(json)) {
@@ -261,7 +268,10 @@ export const replayShow: Command = {
   help: "Print one replay.",
   flags: RELAY_FLAGS,
   async run(call, context) {
-    const { text, json } = await askJson(call, context, { path: pathOf(call) });
+    const { text, json } = await askJson(call, context, {
+      path: pathOf(call),
+      member: "id",
+    });
     if (call.has("json")) context.out(text);
     else {
       const rows = Object.entries(json).map(([name, value]) => [
@@ -283,7 +293,10 @@ export const replayFollow: Command = {
     "Print a replay's progress until it ends. Exit 6 when some events are dead letters then.",
   flags: RELAY_FLAGS,
   async run(call, context) {
-    const { json } = await askJson(call, context, { path: pathOf(call) });
+    const { json } = await askJson(call, context, {
+      path: pathOf(call),
+      member: "id",
+    });
     return await follow(call, context, json);
   },
 };
@@ -315,6 +328,7 @@ function changing(verb: string, help: string): Command {
       const { text, json } = await askJson(call, context, {
         method: "POST",
         path,
+        member: "id",
       });
       context.out(call.has("json") ? text : jobLine(json));
       return EXIT.done;

@@ -67,6 +67,7 @@ async function switched(
   const { text, json } = await askJson(call, context, {
     method: "POST",
     path: `/connectors/${encodeURIComponent(name)}/${action}`,
+    member: "state",
     ...body !== undefined && { body },
   });
   const { state, waiting, discarded, next_attempt_at: next } = json;

@@ -28,7 +28,14 @@ async function run(args: readonly string[], status = 200) {
       return Promise.resolve(
         new Response(
           status === 200 ? RECEIPT : '{"title":"There is nothing here"}',
-          { status },
+          {
+            status,
+            headers: {
+              "Content-Type": status === 200
+                ? "application/json"
+                : "application/problem+json",
+            },
+          },
         ),
       );
     },
