@@ -1,6 +1,7 @@
 /** A byte stream to a destination: what `Deno.Conn` is, and what a `node:` socket is made into. */
 
 import type { Socket } from "node:net";
+import { failureOf } from "./node_socket.ts";
 
 /** One read and one write may be pending at a time; `close` makes both settle, and then the bytes may change. */
 export interface Wire {
@@ -50,10 +51,11 @@ export interface NodeWire extends Wire {
   release(): Socket;
 }
 
-/** A connected `node:` socket as a Wire. Takes over its events; nothing is read that was not asked for. */
+/** A connected, kept `node:` socket as a Wire. Takes over its events; nothing is read that was not asked for. */
 export function nodeWire(socket: Socket): NodeWire {
-  let failure: Error | undefined;
-  let ended = false;
+  // Both may have come before anyone asked for a Wire.
+  let failure = failureOf(socket);
+  let ended = socket.readableEnded || socket.destroyed;
   let wake: (() => void) | undefined;
   const settle = () => {
     wake?.();
