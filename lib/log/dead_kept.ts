@@ -49,6 +49,11 @@ export interface DeadName {
   readonly id: string;
 }
 
+/** Letters by a filter, or by their names. */
+export type DeadChoice =
+  | { readonly filter: DeadFilter }
+  | { readonly names: readonly DeadName[] };
+
 /** Letters of one connector that died for one reason. */
 export interface DeadGroup {
   readonly connector: string;
@@ -72,6 +77,8 @@ export interface DeadLettersParts {
 export class DeadLetters {
   readonly #parts: DeadLettersParts;
   readonly #store: Store;
+  /** Ends with what counts letters now. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: DeadLettersParts) {
     this.#parts = parts;
@@ -178,29 +185,45 @@ export class DeadLetters {
 
   /**
    * Discards letters. @param expect how many there must be; else nothing is done.
-   * @returns how many were discarded, or found instead. A letter that ends otherwise meanwhile is not counted.
+   * @returns how many were discarded, or found instead. A letter that ends otherwise meanwhile is not counted; where all
+   * did (another process was first), what is found then is told.
    */
-  async discard(
-    choice: { readonly filter: DeadFilter } | {
-      readonly names: readonly DeadName[];
-    },
+  discard(
+    choice: DeadChoice,
     expect: number,
     now: number,
   ): Promise<{ readonly discarded: number } | { readonly found: number }> {
-    const names: DeadName[] = [];
-    if ("names" in choice) names.push(...await this.existing(choice.names));
-    else {
-      for await (const { connector, id } of this.matching(choice.filter)) {
-        names.push({ connector, id });
+    return this.alone(async () => {
+      const names = await this.#chosen(choice);
+      if (names.length !== expect) return { found: names.length };
+      let discarded = 0;
+      for (const [connector, ids] of byConnector(names)) {
+        const ended = await this.end(connector, ids, "discarded", { at: now });
+        discarded += ended.length;
       }
+      return discarded === 0 && expect > 0
+        ? { found: (await this.#chosen(choice)).length }
+        : { discarded };
+    });
+  }
+
+  /**
+   * What counts letters and then does something with them, one after the other in this process: so of two that expect
+   * the same letters the second finds what the first has left.
+   */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async #chosen(choice: DeadChoice): Promise<readonly DeadName[]> {
+    if ("names" in choice) return await this.existing(choice.names);
+    const names: DeadName[] = [];
+    for await (const { connector, id } of this.matching(choice.filter)) {
+      names.push({ connector, id });
     }
-    if (names.length !== expect) return { found: names.length };
-    let discarded = 0;
-    for (const [connector, ids] of byConnector(names)) {
-      const ended = await this.end(connector, ids, "discarded", { at: now });
-      discarded += ended.length;
-    }
-    return { discarded };
+    return names;
   }
 
   /** Takes letters of one connector in: an outcome for each. */

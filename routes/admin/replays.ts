@@ -148,7 +148,7 @@ async function start(
   if (wish === undefined || errors.count > 0) return invalidFields(c, errors);
   return wish.kind === "log"
     ? await startLog(c, deps, wish)
-    : await startDead(c, deps, wish);
+    : await deps.replays.deadLetters.alone(() => startDead(c, deps, wish));
 }
 
 async function startLog(

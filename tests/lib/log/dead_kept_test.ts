@@ -1,5 +1,6 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { ConnectorBooks } from "../../../lib/log/books.ts";
+import { DeadLetters } from "../../../lib/log/dead_kept.ts";
 import type { DeadMark } from "../../../lib/log/dead_index.ts";
 import { writeDeadLetters } from "../../../lib/log/dead_letters.ts";
 import { deadConnectors } from "../../../lib/log/dead_index.ts";
@@ -156,6 +157,46 @@ Deno.test("DeadLetters.discard() does all or, when the count is another, nothing
   );
   deepEqual(await rig.dead.discard({ filter: {} }, 4, now), { discarded: 4 });
   deepEqual((await rig.dead.page({}, 10)).items, []);
+});
+
+Deno.test("DeadLetters.discard() holds the expected count where several meet", async () => {
+  await using rig = await DeadRig.open(["a", "b"]);
+  await rig.kill("a", ["1", "2", "3"]);
+  await rig.settle("b");
+  const now = rig.clock.now();
+  const again = () => rig.dead.discard({ filter: {} }, 6, now);
+  deepEqual(await Promise.all([again(), again(), again()]), [
+    { discarded: 6 },
+    { found: 0 },
+    { found: 0 },
+  ]);
+  deepEqual(await rig.dead.discard({ filter: {} }, 0, now), { discarded: 0 });
+});
+
+Deno.test("DeadLetters.discard() did nothing where another process was first", async () => {
+  await using rig = await DeadRig.open(["a"]);
+  const names = (await rig.kill("a", ["1", "2", "3"])).map((id) => ({
+    connector: "a",
+    id,
+  }));
+  const now = rig.clock.now();
+  const other = new DeadLetters({
+    store: rig.log.store,
+    end: () => rig.log.end(),
+  });
+  deepEqual(
+    await Promise.all([
+      rig.dead.discard({ names }, 3, now),
+      other.discard({ names }, 3, now),
+    ]),
+    [{ discarded: 3 }, { found: 0 }],
+  );
+});
+
+Deno.test("DeadLetters.alone() goes on behind work that failed", async () => {
+  await using rig = await DeadRig.open(["a"]);
+  await rejects(rig.dead.alone(() => Promise.reject(new Error("broken"))));
+  equal(await rig.dead.alone(() => Promise.resolve(7)), 7);
 });
 
 Deno.test("DeadLetters.end() of delivered letters: once, and what became of them is known", async () => {

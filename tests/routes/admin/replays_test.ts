@@ -230,3 +230,20 @@ Deno.test("POST replay-dead-letter lists the first wrong records, and counts the
     equal(errors.at(-1).pointer, "record 1000");
   });
 });
+
+Deno.test("POST /replays of dead letters counts what a discard before it has left", async () => {
+  await withRig(async (api) => {
+    await api.rig.kill("a", ["1", "2", "3"]);
+    const body = { filter: { connector: "a" }, expect: 3 };
+    const [discarded, replay] = await Promise.all([
+      api.post("/dead-letters/discard", body),
+      api.post("/replays", { kind: "dead-letters", ...body }),
+    ]);
+    deepEqual([discarded.status, discarded.json], [200, { discarded: 3 }]);
+    deepEqual(
+      [replay.status, replay.json.expected, replay.json.found],
+      [409, 3, 0],
+    );
+    deepEqual((await api.get("/replays")).json.items, []);
+  });
+});
