@@ -2,7 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import { TransportError } from "./transport_error.ts";
-import { at, type Place } from "./transport_fault.ts";
+import { at, type Peer } from "./transport_fault.ts";
 
 /** Ends a dial or a sleep; a constant, because a DOMException with its stack costs more than the rest of an attempt. */
 const OVER = new Error("over");
@@ -11,7 +11,7 @@ const OVER = new Error("over");
 export class Attempt implements Disposable {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
-  readonly #place: Place;
+  readonly #peer: Peer;
   readonly #endTimer: () => void;
   #isOver = false;
   #closing: { close(): void } | undefined;
@@ -25,11 +25,11 @@ export class Attempt implements Disposable {
   constructor(
     clock: Clock,
     signal: AbortSignal,
-    options: { readonly place: Place; readonly timeout: number },
+    options: { readonly peer: Peer; readonly timeout: number },
   ) {
     this.#clock = clock;
     this.#signal = signal;
-    this.#place = options.place;
+    this.#peer = options.peer;
     signal.addEventListener("abort", this.#onAbort);
     this.#endTimer = this.#stopAfter(options.timeout);
   }
@@ -100,7 +100,7 @@ export class Attempt implements Disposable {
 
   #timeout(ms: number): TransportError {
     const seconds = `${ms / 1000} s`;
-    const place = at(this.#place);
+    const place = at(this.#peer);
     return new TransportError(
       "timeout",
       this.#isConnected

@@ -15,7 +15,7 @@ import {
 import { failed, heard, STEP_MS, type WayNet, within } from "./step_parts.ts";
 import { isOlderThan29 } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
-import { at, type Place } from "./transport_fault.ts";
+import { at, type Peer } from "./transport_fault.ts";
 
 /** A certificate that ends sooner than this is told of. */
 const SOON_MS = 14 * 86_400_000;
@@ -48,7 +48,7 @@ export async function certificateStep(
     wire,
     // TLS 1.3 refuses a client's certificate after the handshake: an alert takes one more way there and back.
     listen ?? { ms: Math.min(1_000, 100 + 3 * connectMs), judge: () => {} },
-    { clock, place: plan },
+    { clock, peer: plan },
     signal,
   );
   if (fault !== undefined) return refused(plan, fault, shown, ms);
@@ -71,10 +71,10 @@ export async function certificateStep(
 }
 
 /** A port that took the connection and waits for more is none of TLS, as a rule. */
-function mute(place: Place): TransportError {
+function mute(peer: Peer): TransportError {
   return new TransportError(
     "timeout",
-    `${at(place)} took the connection, but no TLS handshake came in ${
+    `${at(peer)} took the connection, but no TLS handshake came in ${
       STEP_MS / 1000
     } s. It may speak without TLS: check the port, and whether something in between holds it up.`,
   );

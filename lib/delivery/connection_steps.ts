@@ -11,11 +11,11 @@ import {
   type DialTarget,
   hostname,
 } from "./dial_plan.ts";
-import { proxyPlace } from "./proxy.ts";
+import { proxyPeer } from "./proxy.ts";
 import { failed, heard, type WayNet, within } from "./step_parts.ts";
 import { isForbidden, plainTcp, proxyTcp, tunnelledTcp } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
-import type { Place } from "./transport_fault.ts";
+import type { Peer } from "./transport_fault.ts";
 
 const MOST_ADDRESSES = 4;
 
@@ -33,7 +33,7 @@ export async function* wayTo(
     first,
     net,
     signal,
-    plan.proxy && proxyPlace(plan.proxy).host,
+    plan.proxy && proxyPeer(plan.proxy).host,
   );
   yield plan.proxy === undefined || !address.ok ? address : {
     ...address,
@@ -66,8 +66,8 @@ export async function addressStep(
     const detail = `Address given: ${host}.`;
     return { name: "address", ok: true, ms: ms(), detail };
   }
-  const place = { host: called, port: 0 };
-  const found = await within(clock, place, signal, async () => {
+  const peer = { host: called, port: 0 };
+  const found = await within(clock, peer, signal, async () => {
     const { lookup } = await import("node:dns/promises");
     const all = await lookup(host, { all: true });
     return { all: all.map(({ address }) => address), close() {} };
@@ -94,9 +94,9 @@ async function connectionStep(
 ): Promise<TestStep | undefined> {
   const { host, port, proxy } = plan;
   const began = clock.monotonic();
-  const place: Place = proxy === undefined ? plan : proxyPlace(proxy);
+  const peer: Peer = proxy === undefined ? plan : proxyPeer(proxy);
   let isUnseen = false;
-  const wire = await within(clock, place, signal, async (signal) => {
+  const wire = await within(clock, peer, signal, async (signal) => {
     if (proxy !== undefined) {
       return isPlainHttp
         ? await proxyTcp(proxy, sockets, signal)
@@ -114,7 +114,7 @@ async function connectionStep(
   if (wire instanceof TransportError) {
     return isUnseen ? undefined : failed("connection", ms, wire);
   }
-  const fault = await heard(wire, listen, { clock, place }, signal);
+  const fault = await heard(wire, listen, { clock, peer }, signal);
   if (fault !== undefined) return failed("connection", ms, fault);
   const detail = proxy === undefined
     ? `Connected to ${host}:${port}.`

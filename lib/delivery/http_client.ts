@@ -19,7 +19,7 @@ import { RequestHeads } from "./http_head.ts";
 import { proxyAuthorization } from "./proxy.ts";
 import { type Dial, dialer } from "./tls.ts";
 import { runtimeSockets, type Sockets } from "./tls_native.ts";
-import { type Place, transportFault } from "./transport_fault.ts";
+import { type Peer, transportFault } from "./transport_fault.ts";
 
 /** Milliseconds for address, connection, proxy and TLS together (destinations §0.5). */
 const CONNECT_TIMEOUT = 10_000;
@@ -54,7 +54,7 @@ class Exchange implements HttpExchange {
   readonly #dial: Dial;
   readonly #sockets: Sockets;
   readonly #heads: RequestHeads;
-  readonly #place: Place;
+  readonly #peer: Peer;
   readonly #open = new Set<Connection>();
   #idle: Connection | undefined;
   #isClosed = false;
@@ -74,7 +74,7 @@ class Exchange implements HttpExchange {
       origin: proxy === undefined ? "" : `http://${url.host}`,
       proxyLine: proxy === undefined ? "" : proxyAuthorization(proxy),
     });
-    this.#place = { host: url.hostname, port: portOf(url) };
+    this.#peer = { host: url.hostname, port: portOf(url) };
   }
 
   async send(request: HttpRequest, signal: AbortSignal): Promise<HttpReply> {
@@ -82,7 +82,7 @@ class Exchange implements HttpExchange {
     if (this.#isClosed) throw new TypeError("the exchange is closed");
     const head = this.#heads.bytes(request);
     using attempt = new Attempt(this.#clock, signal, {
-      place: this.#place,
+      peer: this.#peer,
       timeout: this.#target.timeout,
     });
     const kept = this.#idle;
@@ -134,7 +134,7 @@ class Exchange implements HttpExchange {
       if (this.#isClosed) connection.close();
       return connection;
     } catch (error) {
-      throw attempt.failure ?? transportFault(error, this.#place);
+      throw attempt.failure ?? transportFault(error, this.#peer);
     }
   }
 
@@ -149,7 +149,7 @@ class Exchange implements HttpExchange {
     const parser = connection.parserFor({
       method: request.method,
       maxBody: this.#target.maxReplyBytes ?? MAX_REPLY_BYTES,
-      place: `${this.#place.host}:${this.#place.port}`,
+      place: `${this.#peer.host}:${this.#peer.port}`,
     });
     const isReused = connection.uses++ > 0;
     attempt.isSent = false;
@@ -159,7 +159,7 @@ class Exchange implements HttpExchange {
     } catch (error) {
       connection.close();
       if (attempt.failure !== undefined) throw attempt.failure;
-      const fault = transportFault(error, this.#place, attempt.isSent);
+      const fault = transportFault(error, this.#peer, attempt.isSent);
       if (
         isReused && !parser.started && fault.reason === "cut" &&
         (!attempt.isSent || idleFor >= IDLE_CLOSE_AFTER)

@@ -3,11 +3,11 @@
 import { percentDecoded } from "../config/proxy.ts";
 import { ReplyParser } from "./http_reply.ts";
 import { TransportError } from "./transport_error.ts";
-import { type Place, transportFault } from "./transport_fault.ts";
+import { type Peer, transportFault } from "./transport_fault.ts";
 import { type Wire, writeAll } from "./wire.ts";
 
 /** A proxy as messages name it. */
-export function proxyPlace(proxy: URL): Place {
+export function proxyPeer(proxy: URL): Peer {
   return {
     host: `the proxy ${proxy.hostname}`,
     port: Number(proxy.port || 80),
@@ -43,7 +43,7 @@ export async function tunnel(
       if (parser.push(buffer.subarray(0, read))) break;
     }
   } catch (error) {
-    throw transportFault(error, proxyPlace(proxy));
+    throw transportFault(error, proxyPeer(proxy));
   }
   const { status } = parser.reply();
   if (status < 300) return;

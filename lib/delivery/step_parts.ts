@@ -7,7 +7,7 @@ import { transportOutcome } from "./http_sink.ts";
 import type { Dial } from "./tls.ts";
 import type { Sockets } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
-import { type Place, transportFault } from "./transport_fault.ts";
+import { type Peer, transportFault } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
 
 /** Milliseconds of each step (destinations §0.5). */
@@ -52,17 +52,17 @@ export function failed(
 /** What the work gives, or why it gave nothing in time. @throws the signal's reason when it aborts. */
 export async function within<T extends { close(): void }>(
   clock: Clock,
-  place: Place,
+  peer: Peer,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | TransportError> {
   signal.throwIfAborted();
-  using attempt = new Attempt(clock, signal, { place, timeout: STEP_MS });
+  using attempt = new Attempt(clock, signal, { peer, timeout: STEP_MS });
   try {
     return await attempt.connect(work, STEP_MS);
   } catch (error) {
     signal.throwIfAborted();
-    return transportFault(attempt.failure ?? error, place);
+    return transportFault(attempt.failure ?? error, peer);
   }
 }
 
@@ -70,7 +70,7 @@ export async function within<T extends { close(): void }>(
 export async function heard(
   wire: Wire,
   listen: WayNet["listen"] | undefined,
-  { clock, place }: { readonly clock: Clock; readonly place: Place },
+  { clock, peer }: { readonly clock: Clock; readonly peer: Peer },
   signal: AbortSignal,
 ): Promise<TransportError | undefined> {
   if (listen === undefined) {
@@ -84,7 +84,7 @@ export async function heard(
   const reading = wire.read(buffer).then(
     (read) => listen.judge(read === null ? null : buffer.subarray(0, read)),
     (error) => {
-      const fault = transportFault(error, place);
+      const fault = transportFault(error, peer);
       return fault.reason === "cut" ? listen.judge(null) : fault;
     },
   );

@@ -15,7 +15,7 @@ import type { MessageStream, StreamTarget } from "./message_stream.ts";
 import { type Dial, dialer } from "./tls.ts";
 import { runtimeSockets, type Sockets } from "./tls_native.ts";
 import { TransportError } from "./transport_error.ts";
-import { at, type Place, transportFault } from "./transport_fault.ts";
+import { at, type Peer, transportFault } from "./transport_fault.ts";
 import { type Wire, writeAll } from "./wire.ts";
 
 /** Milliseconds for address, connection, proxy and TLS together (destinations §0.5). */
@@ -55,7 +55,7 @@ class Stream implements MessageStream {
   readonly #clock: Clock;
   readonly #dial: Dial;
   readonly #sockets: Sockets;
-  readonly #place: Place;
+  readonly #peer: Peer;
   readonly #closing = new AbortController();
   /** Connections that have not ended. */
   readonly #links = new Set<Link>();
@@ -66,7 +66,7 @@ class Stream implements MessageStream {
     this.#clock = clock;
     this.#sockets = sockets ?? runtimeSockets();
     this.#dial = dialer(target, this.#sockets);
-    this.#place = { host: target.url.hostname, port: portOf(target.url) };
+    this.#peer = { host: target.url.hostname, port: portOf(target.url) };
   }
 
   async open(signal: AbortSignal): Promise<void> {
@@ -91,9 +91,9 @@ class Stream implements MessageStream {
         ms: QUIET_MS,
         judge: (said) =>
           said === null
-            ? new TransportError("cut", `${at(this.#place)} ${AT_ONCE}`)
+            ? new TransportError("cut", `${at(this.#peer)} ${AT_ONCE}`)
             : isPlain
-            ? strange(said, this.#place)
+            ? strange(said, this.#peer)
             : undefined,
       },
     }, signal);
@@ -114,7 +114,7 @@ class Stream implements MessageStream {
     const link: Link = new Link(
       {
         clock: this.#clock,
-        place: this.#place,
+        peer: this.#peer,
         timeout: this.#target.timeout,
         isPlain: this.#target.url.protocol === "tcp:",
       },
@@ -132,7 +132,7 @@ class Stream implements MessageStream {
   async #connect(): Promise<Wire> {
     const timeout = this.#target.connectTimeout ?? CONNECT_TIMEOUT;
     using attempt = new Attempt(this.#clock, this.#closing.signal, {
-      place: this.#place,
+      peer: this.#peer,
       timeout,
     });
     return await attempt.connect(this.#dial, timeout);
@@ -141,7 +141,7 @@ class Stream implements MessageStream {
 
 interface LinkOptions {
   readonly clock: Clock;
-  readonly place: Place;
+  readonly peer: Peer;
   readonly timeout: number;
   readonly isPlain: boolean;
 }
@@ -221,7 +221,7 @@ class Link {
       this.#wire = wire;
       this.#reading = this.#read(wire);
     } catch (error) {
-      this.#lose(transportFault(error, this.#options.place));
+      this.#lose(transportFault(error, this.#options.peer));
     }
   }
 
@@ -233,7 +233,7 @@ class Link {
         const read = await wire.read(buffer);
         if (read === null) return this.#lose(this.#closed());
         const fault = this.#options.isPlain
-          ? strange(buffer.subarray(0, read), this.#options.place)
+          ? strange(buffer.subarray(0, read), this.#options.peer)
           : undefined;
         if (fault !== undefined) return this.#lose(fault);
       }
@@ -310,7 +310,7 @@ class Link {
   }
 
   #fault(error: unknown): TransportError {
-    const fault = transportFault(error, this.#options.place);
+    const fault = transportFault(error, this.#options.peer);
     return fault.reason === "cut" ? this.#closed() : fault;
   }
 
@@ -318,16 +318,16 @@ class Link {
     return new TransportError(
       "cut",
       `${
-        at(this.#options.place)
+        at(this.#options.peer)
       } closed the connection; what was written in the last second goes again. If always: the wrong port or protocol, or it does not take this machine's events.`,
     );
   }
 
   #slow(): TransportError {
-    const { place, timeout } = this.#options;
+    const { peer, timeout } = this.#options;
     return new TransportError(
       "timeout",
-      `${at(place)} took nothing for ${
+      `${at(peer)} took nothing for ${
         timeout / 1000
       } s. It may be overloaded; events may arrive twice.`,
     );
@@ -335,8 +335,8 @@ class Link {
 }
 
 /** Who answers a plain connection is no such receiver. */
-function strange(said: Uint8Array, place: Place): TransportError | undefined {
-  const where = at(place);
+function strange(said: Uint8Array, peer: Peer): TransportError | undefined {
+  const where = at(peer);
   if (said[0] === 0x15 && said[1] === 0x03) {
     return new TransportError("config", `${where} wants TLS.`);
   }

@@ -1,7 +1,7 @@
 /** Deno's own sockets: plain TCP and rustls. */
 
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
-import { proxyPlace, tunnel } from "./proxy.ts";
+import { proxyPeer, tunnel } from "./proxy.ts";
 import { texts, transportFault } from "./transport_fault.ts";
 import { endWritesAtClose, type Wire } from "./wire.ts";
 
@@ -109,7 +109,7 @@ export async function proxyTcp(
   try {
     return await plainTcp(proxy, sockets, signal);
   } catch (error) {
-    throw transportFault(error, proxyPlace(proxy));
+    throw transportFault(error, proxyPeer(proxy));
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { proxyPlace, tunnel } from "./proxy.ts";
+import { proxyPeer, tunnel } from "./proxy.ts";
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { TransportError } from "./transport_error.ts";
 import { texts, transportFault } from "./transport_fault.ts";
@@ -134,7 +134,7 @@ async function throughProxy(
   });
   try {
     await settled(socket, "connect", signal).catch((error) => {
-      throw transportFault(error, proxyPlace(proxy));
+      throw transportFault(error, proxyPeer(proxy));
     });
     const wire = nodeWire(socket);
     const stop = () => wire.close();

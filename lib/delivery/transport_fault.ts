@@ -7,7 +7,7 @@ import type { SetupReason, WeatherReason } from "../connector.ts";
 import { TransportError } from "./transport_error.ts";
 
 /** Whom the connection was for. */
-export interface Place {
+export interface Peer {
   readonly host: string;
   readonly port: number;
 }
@@ -16,7 +16,7 @@ export interface Place {
 interface Fault {
   readonly when: RegExp;
   readonly reason: WeatherReason | SetupReason;
-  readonly say: (place: Place, text: string) => string;
+  readonly say: (peer: Peer, text: string) => string;
 }
 
 const FAULTS: readonly Fault[] = [
@@ -35,9 +35,9 @@ const FAULTS: readonly Fault[] = [
   {
     when: /ETIMEDOUT|TimedOut|timed out/,
     reason: "timeout",
-    say: (place) =>
+    say: (peer) =>
       `No answer from ${
-        at(place)
+        at(peer)
       }: the network gave up. Usually a firewall between.`,
   },
   {
@@ -61,113 +61,113 @@ const FAULTS: readonly Fault[] = [
   {
     when: /KeyMismatch|key values mismatch/i,
     reason: "client_key",
-    say: (place) =>
-      `The client key for ${at(place)} does not belong to its certificate.`,
+    say: (peer) =>
+      `The client key for ${at(peer)} does not belong to its certificate.`,
   },
   {
     when:
       /No keys found|Unable to decode key|No certificates found|bad decrypt|invalid encrypted PEM|Error decoding|PEM routines|ERR_OSSL|ERR_MISSING_PASSPHRASE/i,
     reason: "client_key",
-    say: (place) =>
+    say: (peer) =>
       `The client certificate or key for ${
-        at(place)
+        at(peer)
       } cannot be read: no key in that text, or the passphrase is wrong.`,
   },
   {
     when: /InvalidContentType|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/,
     reason: "tls_plain",
-    say: (place) =>
-      `${at(place)} answers without TLS. Turn it on there, or check the port.`,
+    say: (peer) =>
+      `${at(peer)} answers without TLS. Turn it on there, or check the port.`,
   },
   {
     when: /CaUsedAsEndEntity|DEPTH_ZERO_SELF_SIGNED_CERT/,
     reason: "tls_self",
-    say: (place) =>
+    say: (peer) =>
       `${
-        at(place)
+        at(peer)
       } shows a self-signed authority as its own certificate. Give it as the CA bundle or pin it (or issue a server certificate from it).`,
   },
   {
     when: /certificate expired|CERT_HAS_EXPIRED/,
     reason: "tls_expired",
-    say: (place, text) =>
-      `The certificate of ${at(place)} ended${
+    say: (peer, text) =>
+      `The certificate of ${at(peer)} ended${
         day(text, /not valid after (\d+)/)
       }. Its owner must renew it.`,
   },
   {
     when: /certificate not valid yet|CERT_NOT_YET_VALID/,
     reason: "tls_early",
-    say: (place, text) =>
-      `The certificate of ${at(place)} starts later${
+    say: (peer, text) =>
+      `The certificate of ${at(peer)} starts later${
         day(text, /not valid before (\d+)/)
       }. Check the server's clock and this machine's.`,
   },
   {
     when: /not valid for name|ALTNAME_INVALID|NotValidForName/,
     reason: "tls_name",
-    say: (place, text) => `The certificate of ${at(place)} is ${names(text)}.`,
+    say: (peer, text) => `The certificate of ${at(peer)} is ${names(text)}.`,
   },
   {
     when: /fatal alert: Unrecogni[sz]edName|UNRECOGNIZED_NAME/,
     reason: "tls_name",
-    say: (place) =>
+    say: (peer) =>
       `${
-        at(place)
+        at(peer)
       } does not know the name that it was called by. Check the address or the server name setting.`,
   },
   {
     when: /CertificateRequired|CERTIFICATE_REQUIRED/,
     reason: "tls_client",
-    say: (place) =>
-      `${at(place)} wants a client certificate. Add one in the TLS settings.`,
+    say: (peer) =>
+      `${at(peer)} wants a client certificate. Add one in the TLS settings.`,
   },
   {
     when:
       /fatal alert: (BadCertificate|UnsupportedCertificate|CertificateRevoked|CertificateExpired|CertificateUnknown|UnknownCA|AccessDenied|DecryptError)|ALERT_(BAD|UNKNOWN|REVOKED|EXPIRED|UNSUPPORTED)|ALERT_\w*CERTIFICATE|ALERT_ACCESS_DENIED/,
     reason: "tls_client",
-    say: (place) => `${at(place)} refused the client certificate shown to it.`,
+    say: (peer) => `${at(peer)} refused the client certificate shown to it.`,
   },
   {
     when:
       /ProtocolVersion|PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|PeerIncompatible|peer is incompatible/,
     reason: "tls_version",
-    say: (place) => `${at(place)} offers only old TLS. 1.2 or newer is needed.`,
+    say: (peer) => `${at(peer)} offers only old TLS. 1.2 or newer is needed.`,
   },
   {
     when: /NoApplicationProtocol|NO_APPLICATION_PROTOCOL/,
     reason: "tls",
-    say: (place) => `${at(place)} offers no HTTP/1.1 over TLS.`,
+    say: (peer) => `${at(peer)} offers no HTTP/1.1 over TLS.`,
   },
   {
     when: /HandshakeFailure|HANDSHAKE_FAILURE/,
     reason: "tls",
-    say: (place) =>
+    say: (peer) =>
       `${
-        at(place)
+        at(peer)
       } refused the TLS handshake: no cipher in common (it may know only old ones), or it wants a client certificate.`,
   },
   {
     when:
       /UnknownIssuer|UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)|SELF_SIGNED_CERT_IN_CHAIN|BadSignature|UnhandledCriticalExtension/,
     reason: "tls_issuer",
-    say: (place) =>
+    say: (peer) =>
       `The certificate of ${
-        at(place)
+        at(peer)
       } is signed by an authority that is not trusted here. Give that authority's certificate as the CA bundle, or have the server send its whole chain.`,
   },
   {
     when: /invalid peer certificate|fatal alert|ERR_SSL|ERR_TLS/,
     reason: "tls",
-    say: (place, text) => `TLS with ${at(place)} failed: ${shorten(text)}`,
+    say: (peer, text) => `TLS with ${at(peer)} failed: ${shorten(text)}`,
   },
   {
     when:
       /reset|BrokenPipe|Broken pipe|UnexpectedEof|unexpected end of file|closed|close_notify|ConnectionAborted|NotConnected|BadResource|Interrupted|EPIPE|ECONNABORTED|disconnected|socket hang up/i,
     reason: "cut",
-    say: (place) =>
+    say: (peer) =>
       `The connection to ${
-        at(place)
+        at(peer)
       } was cut before an answer. If always: an https port called with http, or a proxy in between.`,
   },
 ];
@@ -175,7 +175,7 @@ const FAULTS: readonly Fault[] = [
 /** What was thrown as a TransportError. `bodySent`: the whole request had been handed to the network. */
 export function transportFault(
   error: unknown,
-  place: Place,
+  peer: Peer,
   bodySent = false,
 ): TransportError {
   if (error instanceof TransportError) {
@@ -187,8 +187,8 @@ export function transportFault(
   const fault = FAULTS.find(({ when }) => when.test(text));
   return new TransportError(
     fault?.reason ?? "unclear",
-    fault?.say(place, text) ??
-      `The exchange with ${at(place)} failed: ${shorten(text)}`,
+    fault?.say(peer, text) ??
+      `The exchange with ${at(peer)} failed: ${shorten(text)}`,
     { bodySent, cause: error },
   );
 }
@@ -208,8 +208,8 @@ export function texts(error: unknown): string {
 }
 
 /** `host:port` as messages name it. */
-export function at(place: Place): string {
-  return `${place.host}:${place.port}`;
+export function at(peer: Peer): string {
+  return `${peer.host}:${peer.port}`;
 }
 
 function shorten(text: string): string {
