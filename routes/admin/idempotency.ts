@@ -36,7 +36,9 @@ export async function idempotent(
       detail: "1 to 255 printable ASCII characters without blanks.",
     });
   }
-  const { pathname, search } = new URL(c.req.url);
+  // A Host header may make an address that is none (`Host: [`).
+  const { pathname, search } = URL.parse(c.req.url) ??
+    { pathname: c.req.path, search: "" };
   const print = requestPrint([c.req.method, pathname, search, body]);
   const claim = await claimKey(store, key, print);
   switch (claim.kind) {

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { AdminRig } from "../../support/admin_rig.ts";
+import { ADMIN, AdminRig } from "../../support/admin_rig.ts";
 
 const DEAD = "/dead-letters";
 
@@ -626,4 +626,24 @@ Deno.test("admin bodies of JSON may take 2 MiB: 10,000 ids as the CLI sends them
   deepEqual(most.json, { discarded: 0 });
   const body = `{"ids":[${'"",'.repeat(1_000_000)}""],"expect":0}`;
   equal((await admin.post(`${DEAD}/discard`, body)).status, 413);
+});
+
+Deno.test("Idempotency-Key: a Host header that makes no address is no fault of the relay", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  const body = '{"filter":{},"expect":0}';
+  const replayed: (string | null)[] = [];
+  for (let n = 0; n < 2; n++) {
+    const request = new Request(`http://relay/api/v1${DEAD}/discard`, {
+      method: "POST",
+      body,
+      headers: { ...ADMIN, "Idempotency-Key": "k" },
+    });
+    // What `Host: [` comes to.
+    const url = `http://[/api/v1${DEAD}/discard`;
+    Object.defineProperty(request, "url", { value: url });
+    const response = await admin.app.fetch(request);
+    equal(await response.text(), '{"discarded":0}');
+    replayed.push(response.headers.get("Idempotent-Replayed"));
+  }
+  deepEqual(replayed, [null, "true"]);
 });
