@@ -10,6 +10,7 @@ import {
   type ShownSetting,
   shownSettings,
 } from "./settings.ts";
+import { locationSecrets } from "./store_location.ts";
 
 /** The relay as configured. */
 export interface LoadedRelay {
@@ -35,7 +36,11 @@ export function loadRelay(source: SettingsSource, options: {
     settings: input && relaySettings(input, { ...options, source }),
     shown: shownSettings(RELAY, given, source),
     tokens: text === undefined ? undefined : tokens.map(({ name }) => name),
-    secrets: [given.values["admin_token"] ?? "", ...tokenValues(text)],
+    secrets: [
+      given.values["admin_token"] ?? "",
+      ...tokenValues(text),
+      ...locationSecrets(given.values["kv"] ?? ""),
+    ],
   };
 }
 
