@@ -37,7 +37,6 @@ import {
   fixed,
   isFixed,
   laidOverColumns,
-  neverCut,
   TableRows,
 } from "../lib/delivery/table_rows.ts";
 import {
@@ -63,8 +62,8 @@ const LIMITS: TypeLimits = {
   eventBytes: MAX_CALL_BYTES - ARRAY.open.length - ARRAY.close.length,
 };
 
-/** Azure cuts a longer field (64 KB) without a word; JSON would be none then (destinations §2: keep it under 64,000). */
-const MAX_FIELD_BYTES = 63_999;
+/** A field longer than 64 KB is cut without a word, and would be no JSON (destinations §2: keep it under 64,000). */
+const MAX_RAW_BYTES = 63_999;
 
 /** What an Auxiliary table takes in one call (`RecordsTimeRangeIsMoreThan30Minutes`), in milliseconds. */
 const AUXILIARY_SPAN_MS = 30 * 60_000;
@@ -193,7 +192,7 @@ const checked = settings.superRefine((given, context) => {
   }
 });
 
-/** @throws {SettingFault} for a certificate that cannot serve, and for `deno-deploy` elsewhere. */
+/** @throws {TypeError} for a certificate that cannot serve, and for `deno-deploy` elsewhere. */
 function credentialOf(
   given: SentinelSettings,
   { readFile, platformToken }: ConnectorContext,
@@ -201,9 +200,8 @@ function credentialOf(
   const { client_certificate: pem, federated_token_file: file } = given;
   if (file === DENO_DEPLOY) {
     if (platformToken === undefined) {
-      throw new SettingFault(
-        "federated_token_file",
-        "deno-deploy works on Deno Deploy only.",
+      throw new TypeError(
+        "federated_token_file (SENTINEL_FEDERATED_TOKEN_FILE): deno-deploy works on Deno Deploy only.",
       );
     }
     return {
@@ -231,7 +229,10 @@ function credentialOf(
     const why = cause instanceof TypeError
       ? cause.message
       : "The file cannot be read.";
-    throw new SettingFault("client_certificate", why, { cause });
+    throw new TypeError(
+      `client_certificate (SENTINEL_CLIENT_CERTIFICATE): ${why}`,
+      { cause },
+    );
   }
 }
 
@@ -250,10 +251,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   Operation: column(text, "api.operation", "activity_name"),
   ModelId: column(text, "unmapped.model_id", "ai_model.name"),
   PolicyAction: column(text, "unmapped.policy_action"),
-  DlpLabels: neverCut(
-    column((paths) => jsonText(paths, "[]"), "unmapped.dlp_labels"),
-    '"[]"',
-  ),
+  DlpLabels: column((paths) => jsonText(paths, "[]"), "unmapped.dlp_labels"),
   TokensInput: column(
     number,
     "unmapped.tokens_input",
@@ -275,7 +273,7 @@ function rowsOf(given: string | undefined): TableRows {
   return new TableRows({
     columns: laidOverColumns(COLUMNS, laidOver),
     event: RAW,
-    most: MAX_FIELD_BYTES,
+    most: MAX_RAW_BYTES,
     // A row without it says null.
     ...mark !== null && { mark: TRIMMED },
   });

@@ -73,29 +73,22 @@ export interface Answer {
   readonly message: string;
 }
 
-/** What a SIEM signals of events that it took. */
-export interface Warning {
-  /** Its trouble, for people; no secrets. */
-  readonly warning?: string;
-  /** So many of them it put elsewhere than they were sent to. */
-  readonly aside?: number;
-}
-
 /** What became of one attempt. Every event is in exactly one state; nothing is implied by silence. */
 export type Outcome =
   /** All were taken. `slowDown`: send at half the rate for this long (milliseconds). */
-  | Warning & {
+  | {
     readonly kind: "delivered";
+    readonly warning?: string;
     readonly slowDown?: number;
   }
   /** All but these were taken; places in `pending` were not looked at and go again at once. */
-  | Warning & {
+  | {
     readonly kind: "rejected";
     readonly rejections: readonly Rejection[];
     readonly pending?: readonly number[];
   }
   /** Weather. Places in `pending` go again after the backoff; absent means all that were not rejected. The rest were taken. */
-  | Warning & {
+  | {
     readonly kind: "retry";
     readonly reason: WeatherReason;
     readonly message: string;

@@ -10,7 +10,6 @@ import {
   type ShownSetting,
   shownSettings,
 } from "./settings.ts";
-import { locationSecrets } from "./store_location.ts";
 
 /** The relay as configured. */
 export interface LoadedRelay {
@@ -36,11 +35,7 @@ export function loadRelay(source: SettingsSource, options: {
     settings: input && relaySettings(input, { ...options, source }),
     shown: shownSettings(RELAY, given, source),
     tokens: text === undefined ? undefined : tokens.map(({ name }) => name),
-    secrets: [
-      given.values["admin_token"] ?? "",
-      ...tokenValues(text),
-      ...locationSecrets(given.values["kv"] ?? ""),
-    ],
+    secrets: [given.values["admin_token"] ?? "", ...tokenValues(text)],
   };
 }
 

@@ -62,6 +62,15 @@ export function relaySettings(
   },
 ): RelaySettings {
   const { isDeploy, readFile, source } = options;
+  if (
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(input.kv ?? "") &&
+    !/^https?:/i.test(input.kv ?? "")
+  ) {
+    source.fault(
+      "kv",
+      "It is neither a path, nor :memory:, nor a KV Connect URL (http or https).",
+    );
+  }
   if (input.shards > 1) {
     source.fault(
       "shards",

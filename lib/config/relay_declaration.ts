@@ -14,7 +14,6 @@ import {
   toggle,
   withDefault,
 } from "./fields.ts";
-import { locationFault } from "./store_location.ts";
 
 const DAY_MS = 86_400_000;
 const YEAR_MS = 366 * DAY_MS;
@@ -43,11 +42,8 @@ export const RELAY = group({
     text({
       title: "Store",
       help:
-        `A path, whose folder is made; \`:memory:\`; or a KV Connect URL, whose access token \`DENO_KV_ACCESS_TOKEN\` says. Absent: \`${DEFAULT_KV}\`, on Deno Deploy the platform's own.`,
+        `A path, whose folder is made; \`:memory:\`; or a KV Connect URL. Absent: \`${DEFAULT_KV}\`, on Deno Deploy the platform's own.`,
       example: "/var/lib/hecate/hecate.kv",
-    }).superRefine((location, context) => {
-      const message = locationFault(location);
-      if (message !== undefined) context.addIssue({ code: "custom", message });
     }),
   ),
   tokens: optional(

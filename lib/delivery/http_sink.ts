@@ -199,8 +199,8 @@ function redirect(reply: HttpReply): Outcome {
   return held("redirect", `${reply.status}: it sends us on to ${where}.`);
 }
 
-/** Status and words: `400: No data`; the status alone where it came without words. */
-export function said(reply: HttpReply): string {
+/** Status and words: `400: No data`. */
+function said(reply: HttpReply): string {
   const text = words(reply);
   return text === "" ? `${reply.status}` : `${reply.status}: ${text}`;
 }

@@ -60,6 +60,7 @@ export async function peerCertificate(
       close() {},
     };
   } finally {
+    socket.on("error", () => {}); // nobody listens any more
     socket.destroy();
   }
 }

@@ -108,6 +108,11 @@ export class Session {
     this.#rest = rest;
   }
 
+  /** What the SIEM warned of at its last answer. */
+  get warning(): string | undefined {
+    return this.#pipeline?.warning ?? this.#sender.warning;
+  }
+
   /** When the relay took the oldest event that waits, as far as the loop has seen; milliseconds since the epoch. */
   get oldestWaiting(): number | undefined {
     const batch = this.#pipeline?.oldest ?? this.#batch;

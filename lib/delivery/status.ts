@@ -6,7 +6,6 @@ import { type Holder, readHolders } from "../log/holders.ts";
 import type { EventLog } from "../log/log.ts";
 import { newPlace, readBooks } from "../log/places.ts";
 import { type Loss, lossOf } from "./risk.ts";
-import { NEVER_WARNED, type Warned } from "./warnings.ts";
 
 /** A connector of the configuration, as its own process knows it. */
 export interface ReportedConnector {
@@ -18,10 +17,8 @@ export interface ReportedConnector {
   readonly isDisabled: boolean;
   /** False: no source names it; it owes nothing and counts nothing. */
   readonly isFed: boolean;
-  /** What the SIEM warned of a little while ago although it takes events. */
+  /** What the SIEM warned of although it takes events. */
   readonly warning: string | null;
-  /** How often it did, to this process. Absent: never. */
-  readonly warned?: Warned;
 }
 
 /** All times RFC 3339 UTC or null, all counts integers. */
@@ -77,10 +74,7 @@ export interface ConnectorReport {
     }
     | null;
   readonly next_attempt_at: string | null;
-  /** What the SIEM warned of in the last minutes although it takes events, or what is wrong with the scope. */
   readonly warning: string | null;
-  /** How often the SIEM warned, since the holder began. */
-  readonly warned: Warned;
 }
 
 /** Puts the report together from the store's records, so that every process answers alike. */
@@ -129,7 +123,6 @@ export async function statusReport(parts: {
       return [report(connector, place, {
         books,
         holder: holders.get(name),
-        isOurs: holders.get(name)?.instance === log.options.instance,
         oldest,
         loss: lossOf(oldest, expire, clock.now()),
       })];
@@ -141,13 +134,11 @@ export async function statusReport(parts: {
 const NOTHING = newPlace("newest", new Map(), { lanes: {} });
 
 function report(
-  { name, type, isDisabled, warning, warned = NEVER_WARNED }: ReportedConnector,
+  { name, type, isDisabled, warning }: ReportedConnector,
   place: Place,
   store: {
     readonly books: ConnectorBooks;
     readonly holder: Holder | undefined;
-    /** This process holds it, and knows more than it told the others. */
-    readonly isOurs: boolean;
     /** When the oldest event that waits was accepted. */
     readonly oldest: number | null;
     readonly loss: Loss;
@@ -175,7 +166,6 @@ function report(
     },
     next_attempt_at: isDisabled ? null : rfc3339(place.nextAttemptAt),
     warning: warning ?? (store.holder?.warning || null),
-    warned: store.isOurs ? warned : store.holder?.warned ?? warned,
   };
 }
 

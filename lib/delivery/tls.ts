@@ -97,27 +97,18 @@ function refuseOnOld(
   tls: TlsSettings,
   { unchecked, isSplit }: { unchecked: boolean; isSplit: boolean },
 ): void {
-  const needs = (key: string, what: string) =>
-    new SettingFault(key, `${what} needs Deno 2.9 or newer; this one is older.`);
+  const needs = (what: string) =>
+    new TypeError(`${what} needs Deno 2.9 or newer; this one is older.`);
   if (plan.client !== undefined && unchecked) {
-    throw needs(
-      "tls_client_cert",
-      "A client certificate with a pin or without verification",
-    );
+    throw needs("A client certificate with a pin or without verification");
   }
   if (plan.client !== undefined && isSplit) {
-    throw needs(
-      "tls_client_cert",
-      "A client certificate with a server name or through a proxy",
-    );
+    throw needs("A client certificate with a server name or through a proxy");
   }
   if (plan.proxy !== undefined && unchecked) {
-    throw needs(
-      plan.pin === undefined ? "tls_verify" : "tls_pin",
-      "A pin or no verification through a proxy",
-    );
+    throw needs("A pin or no verification through a proxy");
   }
   if (tls.clientKey?.includes("Proc-Type: 4,ENCRYPTED")) {
-    throw needs("tls_client_key", "A client key encrypted in the older form");
+    throw needs("A client key encrypted in the older form");
   }
 }

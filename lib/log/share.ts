@@ -28,15 +28,6 @@ export interface Held {
   handOver(): void;
 }
 
-/** What a holder's SIEM warned of, for the other processes. */
-export interface Told {
-  /** "": nothing lately. */
-  readonly warning: string;
-  /** How often, and how many events it put aside. */
-  readonly answers: number;
-  readonly aside: number;
-}
-
 /** What is known of another process. */
 interface Seen {
   readonly version: string;
@@ -56,7 +47,7 @@ export class Share {
   #living = 1;
   #waiting = 0;
   #running: Promise<void> | undefined;
-  #warnings: () => Readonly<Record<string, Told>> = () => ({});
+  #warnings: () => Readonly<Record<string, string>> = () => ({});
 
   /** `id`: unique for ever. `stop`: the process leaves. */
   constructor(parts: {
@@ -85,7 +76,7 @@ export class Share {
   }
 
   /** What to tell the others: by connector held here, what its SIEM warned of; short, all fit one value. */
-  tell(warnings: () => Readonly<Record<string, Told>>): void {
+  tell(warnings: () => Readonly<Record<string, string>>): void {
     this.#warnings = warnings;
   }
 

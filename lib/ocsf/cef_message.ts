@@ -14,21 +14,17 @@ import {
   writeSyslogId,
 } from "../format/syslog.ts";
 import {
-  copyBytes,
   copyLiteral,
   type Literal,
   literal,
   LITERAL_SPILL,
 } from "../json/copy.ts";
 import { type FieldSpans, fieldSpans } from "../json/field_spans.ts";
-import { isNamed } from "../json/members.ts";
 import { NUMBER_BYTES, writeInteger } from "../json/numbers.ts";
 import { pathId } from "../json/paths.ts";
-import { afterSpace, afterString, afterValue } from "../json/skip.ts";
 import { HOST } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
-import { readMilliseconds, writeMilliseconds } from "../json/times.ts";
-import { wholeNumber } from "../json/whole_number.ts";
+import { writeMilliseconds } from "../json/times.ts";
 import type { GrowingBytes } from "../template.ts";
 import { firstPresent, writeLiteral } from "../template_writers.ts";
 import { classCaption } from "./captions.ts";
@@ -80,13 +76,8 @@ const SEVERITIES: ReadonlyMap<number, Severity> = new Map([
 /** What a message without cn3 means: the commonest severity. */
 const INFORMATIONAL = 1;
 
-const QUOTE = 0x22, BACKSLASH = 0x5c, COMMA = 0x2c, LOWER_N = 0x6e;
-const OPEN_ARRAY = 0x5b, CLOSE_ARRAY = 0x5d, OPEN_OBJECT = 0x7b;
-const MINUS = 0x2d, ZERO = 0x30;
+const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b;
 const PIPE = 0x7c, SPACE = 0x20;
-
-/** Ids are no larger. */
-const MOST_ID = 999_999_999;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -97,9 +88,9 @@ function pathIds(paths: readonly string[]): Uint32Array {
 
 const REQUEST_ID = pathIds(["api.request.uid"]);
 const CLASS = pathIds(["class_uid"]);
-const OWN_NAMES = [pathIds(["api.operation"]), pathIds(["activity_name"])];
+const NAME = pathIds(["api.operation", "activity_name"]);
 const SEVERITY = pathIds(["severity_id"]);
-const TIME_ID = pathId("time"), TIME = Uint32Array.of(TIME_ID);
+const TIME = pathIds(["time"]);
 const UID_OF_EVENT = pathIds(["metadata.uid"]);
 
 /** Composes messages, one at a time. */
@@ -121,8 +112,6 @@ export class CefComposer {
   #text: Uint8Array = this.#number;
   #start = 0;
   #end = 0;
-  /** The text of a list that was looked up. */
-  #list = new Uint8Array(256);
 
   constructor(settings: CefSettings) {
     const { fixedHostname, hostname, most, product } = settings;
@@ -150,7 +139,9 @@ export class CefComposer {
     const number = this.#integer(spans, ocsf, SEVERITY);
     const severity = SEVERITIES.get(number) ?? UNKNOWN;
     this.#writeHeader(view, ocsf, spans, severity.syslog, into);
-    this.#writeName(spans, ocsf, into);
+    const uid = this.#integer(spans, ocsf, CLASS);
+    if (!this.#find(spans, ocsf, NAME)) this.#take(nameOf(uid));
+    this.#writeName(uid, into);
     writeLiteral(severity.cef, into);
     const left = this.#most - (into.length - begin);
     if (left <= 0) return false;
@@ -204,28 +195,15 @@ export class CefComposer {
     into.length = copyLiteral(this.#head, out, to);
   }
 
-  /** Writes the event's class and its name: the first of which something stays in a header, else the class's. */
-  #writeName(spans: FieldSpans, ocsf: EventView, into: GrowingBytes): void {
-    const uid = this.#integer(spans, ocsf, CLASS);
-    into.room(NUMBER_BYTES + 1);
-    const to = writeInteger(uid, into.bytes, into.length);
-    into.bytes[to] = PIPE;
-    into.length = to + 1;
-    for (let i = 0; i < OWN_NAMES.length; i++) {
-      if (!this.#find(spans, ocsf, OWN_NAMES[i] as Uint32Array)) continue;
-      if (this.#writeHeaderText(into)) return;
-    }
-    this.#take(nameOf(uid));
-    this.#writeHeaderText(into);
-  }
-
-  /** Writes the text that was looked up last. @returns whether anything of it stayed. */
-  #writeHeaderText(into: GrowingBytes): boolean {
-    const start = this.#start, end = this.#end, at = into.length;
+  /** Writes the event's class and the text that was looked up last. */
+  #writeName(uid: number, into: GrowingBytes): void {
+    const start = this.#start, end = this.#end;
     const most = Math.min(this.#most, CEF_MAX_ESCAPED * (end - start));
-    into.room(most);
-    into.length = writeCefHeader(this.#text, start, end, into.bytes, at, most);
-    return into.length > at;
+    into.room(NUMBER_BYTES + 1 + most);
+    const out = into.bytes;
+    const to = writeInteger(uid, out, into.length);
+    out[to] = PIPE;
+    into.length = writeCefHeader(this.#text, start, end, out, to + 1, most);
   }
 
   /** Looks a pair's value up. @returns false where there is none. */
@@ -239,7 +217,7 @@ export class CefComposer {
     const from = this.#pairs[pair]?.from;
     switch (from) {
       case "time":
-        if (!this.#findTime(spans, ocsf)) {
+        if (!this.#find(spans, ocsf, TIME)) {
           this.#take(this.#number);
           this.#end = writeMilliseconds(
             eventTime(view, ocsf),
@@ -254,12 +232,7 @@ export class CefComposer {
         }
         return true;
       case "severity":
-        if (severity === INFORMATIONAL) return false;
-        if (!this.#find(spans, ocsf, SEVERITY)) return false;
-        // However it was spelt.
-        this.#take(this.#number);
-        this.#end = writeInteger(severity, this.#number, 0);
-        return true;
+        return severity !== INFORMATIONAL && this.#find(spans, ocsf, SEVERITY);
       case "flag":
         return false;
       default:
@@ -277,7 +250,7 @@ export class CefComposer {
         this.#unquote(ocsf.bytes, start, end);
         break;
       case OPEN_ARRAY:
-        this.#takeList(ocsf.bytes, start, end);
+        this.#take(encoder.encode(listed(ocsf.bytes.subarray(start, end))));
         break;
       default:
         this.#text = ocsf.bytes;
@@ -287,90 +260,25 @@ export class CefComposer {
     return true;
   }
 
-  /** The event's own time where it is a plain integer that is a time: all else is read and written anew. */
-  #findTime(spans: FieldSpans, ocsf: EventView): boolean {
-    if (!this.#find(spans, ocsf, TIME)) return false;
-    const { bytes } = ocsf,
-      start = spans.start(TIME_ID),
-      end = spans.end(TIME_ID);
-    for (let i = bytes[start] === MINUS ? start + 1 : start; i < end; i++) {
-      if ((bytes[i] as number) - ZERO >>> 0 > 9) return false;
-    }
-    return !Number.isNaN(readMilliseconds(bytes, start, end, "milliseconds"));
-  }
-
   /** A whole number that is no longer than ids are; 0 where there is none. */
   #integer(spans: FieldSpans, ocsf: EventView, paths: Uint32Array): number {
     const path = firstPresent(spans, ocsf.bytes, paths);
     if (path < 0) return 0;
-    const value = wholeNumber(ocsf.bytes, spans.start(path), spans.end(path));
-    return value >= 0 && value <= MOST_ID ? value : 0;
+    const start = spans.start(path), end = spans.end(path);
+    let value = 0;
+    if (end - start > 9) return 0;
+    for (let i = start; i < end; i++) {
+      const digit = (ocsf.bytes[i] as number) - 0x30;
+      if (digit >>> 0 > 9) return 0;
+      value = 10 * value + digit;
+    }
+    return value;
   }
 
   #take(text: Uint8Array): void {
     this.#text = text;
     this.#start = 0;
     this.#end = text.length;
-  }
-
-  /** The texts of a JSON array with commas between: numbers as they stand, of objects their `uid` or `name`. */
-  #takeList(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#list.length < end - start) {
-      this.#list = new Uint8Array(2 * (end - start));
-    }
-    const out = this.#list;
-    let to = 0;
-    let at = afterSpace(bytes, start + 1);
-    while (at < end && bytes[at] !== CLOSE_ARRAY) {
-      const next = afterValue(bytes, at, end);
-      if (this.#findElement(bytes, at, next) && this.#end > this.#start) {
-        if (to > 0) out[to++] = COMMA;
-        to = copyBytes(this.#text, this.#start, this.#end, out, to);
-      }
-      at = afterSpace(bytes, next);
-      if (bytes[at] === COMMA) at = afterSpace(bytes, at + 1);
-    }
-    this.#text = out;
-    this.#start = 0;
-    this.#end = to;
-  }
-
-  /** Looks the text of an array's element up. @returns false where it has none. */
-  #findElement(bytes: Uint8Array, start: number, end: number): boolean {
-    switch (bytes[start]) {
-      case QUOTE:
-        this.#unquote(bytes, start, end);
-        return true;
-      case OPEN_OBJECT:
-        return this.#findMember(bytes, start, end);
-      case OPEN_ARRAY:
-      case LOWER_N:
-        return false;
-      default:
-        this.#text = bytes;
-        this.#start = start;
-        this.#end = end;
-        return true;
-    }
-  }
-
-  /** Looks the text of an object's `uid`, else `name` up; the last of equal ones. @returns false where it has none. */
-  #findMember(bytes: Uint8Array, start: number, end: number): boolean {
-    let uid = -1, name = -1;
-    let at = afterSpace(bytes, start + 1);
-    while (bytes[at] === QUOTE) {
-      const nameEnd = afterString(bytes, at);
-      const value = afterSpace(bytes, afterSpace(bytes, nameEnd) + 1);
-      const said = bytes[value] === LOWER_N ? -1 : value;
-      if (isNamed(bytes, at, nameEnd, "uid")) uid = said;
-      else if (isNamed(bytes, at, nameEnd, "name")) name = said;
-      at = afterSpace(bytes, afterValue(bytes, value, end));
-      if (bytes[at] !== COMMA) break;
-      at = afterSpace(bytes, at + 1);
-    }
-    const found = uid < 0 ? name : uid;
-    if (found < 0 || bytes[found] === OPEN_OBJECT) return false;
-    return this.#findElement(bytes, found, afterValue(bytes, found, end));
   }
 
   /** The value of a JSON string; made anew only where it has escapes. */
@@ -415,4 +323,18 @@ function syslogField(given: string, most: number): string {
   const out = new Uint8Array(most + 2);
   const end = writeSyslogField(text, 0, text.length, most, out, 0);
   return decoder.decode(out.subarray(0, end));
+}
+
+/** The texts of a JSON array with commas between; of objects their `uid` or `name`. */
+function listed(json: Uint8Array): string {
+  const values: unknown = JSON.parse(decoder.decode(json));
+  if (!Array.isArray(values)) return "";
+  return values.map((value: unknown) => {
+    if (typeof value !== "object") return String(value);
+    if (value === null) return "";
+    const named = new Map<string, unknown>(Object.entries(value));
+    const text = named.get("uid") ?? named.get("name") ?? "";
+    // Objects have no text of their own: `String` throws at some, and at deep arrays.
+    return typeof text === "object" ? "" : String(text);
+  }).filter((text) => text !== "").join(",");
 }

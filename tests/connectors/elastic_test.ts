@@ -421,17 +421,6 @@ Deno.test("T28 elastic: what the failure store took is delivered with a warning"
   );
   assert.ok(outcome.kind === "delivered");
   assert.match(outcome.warning ?? "", /^1 of 4 events .*failure store/);
-  assert.equal(outcome.aside, 1);
-});
-
-Deno.test("T28 elastic: the failure store counts beside refusals and what goes again", async () => {
-  const aside = [201, undefined, { failure_store: "used" }] as const;
-  for (const other of [[400, { type: "x", reason: "no" }], [429]] as const) {
-    const { outcome } = await attempt(items(aside, aside, [201], other));
-    assert.ok(outcome.kind === "rejected" || outcome.kind === "retry");
-    assert.equal(outcome.aside, 2);
-    assert.match(outcome.warning ?? "", /^2 of 4 events .*failure store/);
-  }
 });
 
 Deno.test("T29 elastic: items all 403 hold the connector, nothing dies", async () => {
