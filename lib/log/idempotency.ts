@@ -2,8 +2,9 @@
  * Answers to requests that carried an Idempotency-Key: `["idem", SHA-256 of the key]`, kept 24 hours.
  *
  * Invariants: a key is claimed in a commit that finds none, before the request is carried out, so of two at once one
- * is carried out. A claim whose process ended is free again after ten minutes; what was done stays done, so what is
- * repeated then must be harmless by itself.
+ * is carried out. A claim whose process ended is free again: at once where the store is one process's alone, because
+ * a claim that this one does not know of is that of one before it; else after ten minutes. What was done stays done, so
+ * what is repeated then must be harmless by itself.
  */
 
 import { createHash } from "node:crypto";
@@ -14,7 +15,7 @@ import { fromValue, MAX_VALUE_BYTES, numberIn, textIn, toValue } from "./kv.ts";
 import type { Store } from "./store.ts";
 
 const KEPT_MS = 86_400_000;
-/** How long a request may run before its claim is taken for left behind. */
+/** How long a request may run on a shared store before its claim is taken for left behind. */
 const RUN_MS = 600_000;
 const PAGE = 100;
 
@@ -30,6 +31,9 @@ export type Claim =
   | { readonly kind: "new"; readonly version: string }
   | { readonly kind: "known"; readonly answer: KeptAnswer }
   | { readonly kind: "running" | "other" };
+
+/** Prints of the claims that run in this process, by hash of the key. */
+const running = new WeakMap<Store, Map<string, string>>();
 
 /** @param request what the key stands for: method, address and body. */
 export function requestPrint(
@@ -48,14 +52,18 @@ export async function claimKey(
   key: string,
   print: string,
 ): Promise<Claim> {
-  const at = idempotencyKey(requestPrint([key]));
+  const hash = requestPrint([key]);
+  const at = idempotencyKey(hash);
   const now = store.clock.now();
   const entry = await store.call((kv) => kv.get(at));
   const record = fromValue(entry.value);
+  const here = claimsOf(store);
   if (record !== undefined) {
     const age = now - numberIn(record, "at");
     const isAnswered = record["status"] !== undefined;
-    const isOver = age > (isAnswered ? KEPT_MS : RUN_MS);
+    const isOver = isAnswered
+      ? age > KEPT_MS
+      : store.isExclusive || age > RUN_MS;
     if (!isOver) {
       if (textIn(record, "print") !== print) return { kind: "other" };
       return isAnswered
@@ -63,13 +71,31 @@ export async function claimKey(
         : { kind: "running" };
     }
   }
-  const result = await store.call((kv) =>
-    kv.atomic().check(entry).set(at, toValue({ print, at: now })).commit()
-  );
+  const other = here.get(hash);
+  if (other !== undefined) {
+    return { kind: other === print ? "running" : "other" };
+  }
+  // Known before it is in the store: none may find it there and not here.
+  here.set(hash, print);
+  let version: string | undefined;
+  try {
+    const result = await store.call((kv) =>
+      kv.atomic().check(entry).set(at, toValue({ print, at: now })).commit()
+    );
+    if (result.ok) version = result.versionstamp;
+  } finally {
+    if (version === undefined) here.delete(hash);
+  }
   // Another was first, or a lost reply hides that we were: the second asks again.
-  return result.ok
-    ? { kind: "new", version: result.versionstamp }
-    : { kind: "running" };
+  return version === undefined ? { kind: "running" } : { kind: "new", version };
+}
+
+function claimsOf(store: Store): Map<string, string> {
+  const known = running.get(store);
+  if (known !== undefined) return known;
+  const made = new Map<string, string>();
+  running.set(store, made);
+  return made;
 }
 
 /** Keeps the answer of a claimed request. One that is too long, or undefined, frees the key. */
@@ -79,7 +105,8 @@ export async function keepAnswer(
   claim: { readonly print: string; readonly version: string },
   answer: KeptAnswer | undefined,
 ): Promise<void> {
-  const at = idempotencyKey(requestPrint([key]));
+  const hash = requestPrint([key]);
+  const at = idempotencyKey(hash);
   const { print, version } = claim;
   const value = answer === undefined ? undefined : toValue({
     print,
@@ -88,13 +115,17 @@ export async function keepAnswer(
     headers: answer.headers,
     text: deflateRawSync(answer.text).toString("base64"),
   });
-  await store.call((kv) => {
-    const operation = kv.atomic().check({ key: at, versionstamp: version });
-    if (value === undefined || value.length > MAX_VALUE_BYTES) {
-      operation.delete(at);
-    } else operation.set(at, value);
-    return operation.commit();
-  });
+  try {
+    await store.call((kv) => {
+      const operation = kv.atomic().check({ key: at, versionstamp: version });
+      if (value === undefined || value.length > MAX_VALUE_BYTES) {
+        operation.delete(at);
+      } else operation.set(at, value);
+      return operation.commit();
+    });
+  } finally {
+    claimsOf(store).delete(hash);
+  }
 }
 
 /** Forgets what is older than 24 hours. @throws what the store throws. */
