@@ -34,9 +34,43 @@ export interface Bounds {
  * stretch of them costs few commits; bounded, because what is collected keeps its segments in memory.
  */
 export const STRIDE: Bounds = { events: 10_000, bytes: 8 * 1024 * 1024 };
-/** How long the filter may keep the process from all else, in milliseconds, and how often the clock is looked at. */
+/**
+ * How long a filter may keep the process from all else, in milliseconds: what its last event takes comes on top, which a
+ * `when` bounds (`MOST_WORK` of lib/ocsf/work.ts).
+ */
 const BUSY_MS = 5;
+/** How often the clock is looked at where no event takes long: that costs as much as judging by fields. */
 const EVENTS_PER_LOOK = 32;
+
+/** Lets all else run while a scope's filter takes its time. */
+export class Pauses {
+  readonly #clock: Clock;
+  readonly #eventsPerLook: number;
+  #events = 0;
+  #since: number;
+
+  constructor({ filter, clock }: Scoping) {
+    this.#clock = clock;
+    this.#eventsPerLook = filter === undefined
+      ? Infinity
+      : filter.isSlow
+      ? 1
+      : EVENTS_PER_LOOK;
+    this.#since = clock.monotonic();
+  }
+
+  /** To be asked after each event that was judged: whether it is time for `take()`. */
+  isDue(): boolean {
+    if (++this.#events < this.#eventsPerLook) return false;
+    this.#events = 0;
+    return this.#clock.monotonic() - this.#since >= BUSY_MS;
+  }
+
+  async take(): Promise<void> {
+    await this.#clock.sleep(0);
+    this.#since = this.#clock.monotonic();
+  }
+}
 
 /** Events in a row of a run that one part of the scope filters. */
 export interface FilteredRange extends PlaceRange {
@@ -87,7 +121,8 @@ export async function collect(
   const run = new EventRun(), view = new EventView();
   const ranges: Range[] = [];
   let passed = 0, passedBytes = 0, filteredEvents = 0, filteredBytes = 0;
-  let at = from, pausedAt = clock.monotonic(), isAll = false;
+  const pauses = new Pauses({ filter, clock });
+  let at = from, isAll = false;
   const isFull = () =>
     passed >= events || passedBytes >= bytes ||
     filteredEvents >= stride.events || filteredBytes >= stride.bytes;
@@ -111,11 +146,7 @@ export async function collect(
         filteredBytes += size;
       }
       index++;
-      const looked = passed + filteredEvents;
-      if (filter === undefined || looked % EVENTS_PER_LOOK !== 0) continue;
-      if (clock.monotonic() - pausedAt < BUSY_MS) continue;
-      await clock.sleep(0);
-      pausedAt = clock.monotonic();
+      if (pauses.isDue()) await pauses.take();
     }
     run.push(segment, first, index - first);
     at = { segment: segment.id, index };

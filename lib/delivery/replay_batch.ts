@@ -11,7 +11,13 @@ import { ITEMS, readItems } from "../log/jobs.ts";
 import { type Bases, type Standing, standingBy } from "../log/standing.ts";
 import type { Store } from "../log/store.ts";
 import { Batch, type Settled } from "./batch.ts";
-import { type Bounds, type Scoping, type Source, STRIDE } from "./batches.ts";
+import {
+  type Bounds,
+  Pauses,
+  type Scoping,
+  type Source,
+  STRIDE,
+} from "./batches.ts";
 import { ReplaySegment } from "./replay_segment.ts";
 
 /** The field of an envelope that marks an event of a replay. */
@@ -182,6 +188,7 @@ export async function nextOfLog(
   const slots: Slot[] = [];
   const run = new EventRun(), view = new EventView();
   const made = new ReplaySegment();
+  const pauses = new Pauses(context);
   let at = part.place, bytes = 0, looked = 0, lookedBytes = 0;
   const isFull = () =>
     run.count >= bounds.events || bytes >= bounds.bytes ||
@@ -214,7 +221,9 @@ export async function nextOfLog(
         add(slots, "skipped", place);
         continue;
       }
-      if (filter?.by(view) !== undefined) {
+      const by = filter?.by(view);
+      if (pauses.isDue()) await pauses.take();
+      if (by !== undefined) {
         add(slots, "filtered", place);
         continue;
       }

@@ -19,6 +19,8 @@ import type { When } from "../ocsf/when.ts";
 export interface EventFilter {
   /** The part of the scope that the event does not meet, the first by `SCOPE_KEYS`; undefined: it passes. Never throws. */
   by(view: EventView): ScopeKey | undefined;
+  /** One event may take it milliseconds. */
+  readonly isSlow?: boolean;
   /** What goes wrong with it, for status; undefined: nothing has. */
   readonly warning: string | undefined;
 }
@@ -74,6 +76,10 @@ class ScopeFilter implements EventFilter {
     this.#tokens = tokens && new Set(tokens);
     this.#when = when;
     this.#whenFailed = whenFailed;
+  }
+
+  get isSlow(): boolean {
+    return this.#when !== undefined;
   }
 
   get warning(): string | undefined {

@@ -1,11 +1,11 @@
 /**
- * `scope.when`: a CEL expression over `event`, an event's OCSF form. The only file that knows the CEL library; whoever
- * needs it imports it on demand.
+ * `scope.when`: a CEL expression over `event`, an event's OCSF form. With when_meter.ts the only file that knows the CEL
+ * library; whoever needs it imports it on demand.
  *
  * An expression reads what it names and no more: `event.actor.user.name` is found in the bytes by the lookup that all
  * connectors share, and only its value is parsed. Whole numbers are CEL's `int`, digit by digit (a JavaScript number
- * loses those beyond 2^53), others are `double`. What would take long is refused: deep macros at the start, large
- * values for the one event; `matches` runs in time that grows with the text alone.
+ * loses those beyond 2^53), others are `double`. What would take long is refused: deep macros at the start, and an
+ * event over which reading, nodes and patterns together take more than `MOST_WORK`.
  */
 
 import { type ASTNode, Environment } from "@marcbachmann/cel-js";
@@ -16,6 +16,8 @@ import { EVENT } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
 import { LinearPattern } from "./linear_pattern.ts";
 import { PatternFault } from "./pattern_program.ts";
+import { isNode, macroDepth, meter } from "./when_meter.ts";
+import { Work, WorkFault } from "./work.ts";
 
 /** Whether an event in its OCSF form is meant. @throws {WhenFault} when the expression fails for this event. */
 export type When = (ocsf: EventView) => boolean;
@@ -25,13 +27,14 @@ export class WhenFault extends Error {
   override readonly name = "WhenFault";
 }
 
-/** The most that an expression may read of one event, in bytes, by how deep its macros nest. */
-const READABLE = [1024 * 1024, 256 * 1024, 16 * 1024];
+/** How deep macros may nest. */
+const DEEPEST = 2;
+
+/** Reading, in units of work: each name, a byte that `JSON.parse` reads, and each value that it hands over. */
+const NAME = 10, BYTE = 3, VALUE = 80;
 
 /** An integer longer than this is read as a double: nobody counts with it, and BigInt takes its time. */
 const INTEGER_DIGITS = 40;
-
-const MACROS = new Set(["all", "exists", "exists_one", "filter", "map"]);
 
 /** What `matches` is called in the tree: CEL's own could take for ever. */
 const LINEAR_MATCHES = "matches_in_linear_time";
@@ -60,8 +63,11 @@ export function checkWhen(expression: string): string | undefined {
   }
 }
 
-/** @throws {WhenFault} for what is no expression, or one that answers neither true nor false. */
-export function compileWhen(expression: string): When {
+/**
+ * `work` is begun anew for each event, and tells what that took.
+ * @throws {WhenFault} for what is no expression, or one that answers neither true nor false.
+ */
+export function compileWhen(expression: string, work: Work = new Work()): When {
   const patterns = new Map<string, LinearPattern>();
   const environment = new Environment({
     unlistedVariablesAreDyn: false,
@@ -72,7 +78,7 @@ export function compileWhen(expression: string): When {
     .registerFunction(
       `string.${LINEAR_MATCHES}(string): bool`,
       (text: string, pattern: string) =>
-        patterns.get(pattern)?.isIn(text) ?? false,
+        patterns.get(pattern)?.isIn(text, work) ?? false,
     );
   let parsed;
   try {
@@ -81,9 +87,8 @@ export function compileWhen(expression: string): When {
     throw faultOf(cause);
   }
   const root: Named = { id: 0, children: new Map(), isWhole: false };
-  const depth = survey(parsed.ast, root, patterns);
-  const readable = READABLE[depth];
-  if (readable === undefined) {
+  survey(parsed.ast, root, patterns);
+  if (macroDepth(parsed.ast) > DEEPEST) {
     throw new WhenFault(
       "Macros (exists, all, filter, map …) may be nested once, not deeper: they would take too long.",
     );
@@ -93,11 +98,13 @@ export function compileWhen(expression: string): When {
   if (type !== "bool" && type !== "dyn") {
     throw new WhenFault(`It must be true or false, not ${type}.`);
   }
+  meter(parsed.ast, work);
   return (ocsf) => {
     let answer: unknown;
+    work.begin();
     try {
       const spans = fieldSpans(ocsf);
-      answer = parsed({ event: new Reading(ocsf, spans, readable).of(root) });
+      answer = parsed({ event: new Reading(ocsf, spans, work).of(root) });
     } catch (cause) {
       throw failureOf(cause);
     }
@@ -111,18 +118,18 @@ class Reading {
   readonly #bytes: Uint8Array;
   readonly #view: EventView;
   readonly #spans: FieldSpans;
-  /** Bytes that may still be read. */
-  #left: number;
+  readonly #work: Work;
 
-  constructor(view: EventView, spans: FieldSpans, left: number) {
+  constructor(view: EventView, spans: FieldSpans, work: Work) {
     this.#view = view;
     this.#bytes = view.bytes;
     this.#spans = spans;
-    this.#left = left;
+    this.#work = work;
   }
 
   /** The value with what is named below it; undefined where the event has none. */
   of({ id, children, isWhole }: Named): unknown {
+    this.#work.spend(NAME);
     // The event itself is no field: its span is known without looking.
     const start = id === 0 ? this.#view.start(EVENT) : this.#spans.start(id);
     const end = id === 0 ? this.#view.end(EVENT) : this.#spans.end(id);
@@ -143,25 +150,28 @@ class Reading {
 
   #value(start: number, end: number): unknown {
     const bytes = this.#bytes;
-    this.#left -= end - start;
-    if (this.#left < 0) {
-      throw new WhenFault("What it reads of the event is too large.");
-    }
     const first = bytes[start] as number;
+    this.#work.spend((end - start) * (first === QUOTE ? 0.5 : BYTE));
     if (first === QUOTE) return stringValue(bytes, start, end);
     const text = decoder.decode(bytes.subarray(start, end));
     // A digit or a minus: the parser need not be asked twice.
-    return first <= 0x39 ? numberOf(Number(text), text) : valueOf(text);
+    return first <= 0x39
+      ? numberOf(Number(text), text)
+      : valueOf(text, this.#work);
   }
 }
 
 /** `JSON.parse` with whole numbers as they stand. */
-function valueOf(text: string): unknown {
+function valueOf(text: string, work: Work): unknown {
   return JSON.parse(
     text,
     // TypeScript's own types do not know the third argument (ECMAScript 2026) yet.
-    (_name: string, value: unknown, context?: { readonly source?: string }) =>
-      typeof value === "number" ? numberOf(value, context?.source) : value,
+    (_name: string, value: unknown, context?: { readonly source?: string }) => {
+      work.spend(VALUE);
+      return typeof value === "number"
+        ? numberOf(value, context?.source)
+        : value;
+    },
   );
 }
 
@@ -171,16 +181,15 @@ function numberOf(value: number, source = ""): number | bigint {
     : value;
 }
 
-/** Notes what the tree reads of `event`, and makes `matches` safe. @returns how deep its macros nest. */
+/** Notes what the tree reads of `event`, and makes `matches` safe. */
 function survey(
   tree: ASTNode,
   root: Named,
   patterns: Map<string, LinearPattern>,
-): number {
-  let deepest = 0;
-  const look = (value: unknown, depth: number): void => {
+): void {
+  const look = (value: unknown): void => {
     if (Array.isArray(value)) {
-      for (const each of value) look(each, depth);
+      for (const each of value) look(each);
       return;
     }
     if (!isNode(value)) return;
@@ -189,7 +198,6 @@ function survey(
       note(root, names).isWhole = true;
       return;
     }
-    let inside = depth;
     if (value.op === "call" && value.args[0] === "has") {
       const [asked] = value.args[1];
       const names = asked && namesOf(asked);
@@ -198,23 +206,13 @@ function survey(
         return;
       }
     }
-    if (value.op === "rcall") {
-      const [name, , given] = value.args;
-      if (MACROS.has(name)) deepest = Math.max(deepest, inside = depth + 1);
-      if (name === "matches") {
-        learn(given[0], patterns);
-        value.args[0] = LINEAR_MATCHES;
-      }
+    if (value.op === "rcall" && value.args[0] === "matches") {
+      learn(value.args[2][0], patterns);
+      value.args[0] = LINEAR_MATCHES;
     }
-    look(value.args, inside);
+    look(value.args);
   };
-  look(tree, 0);
-  return deepest;
-}
-
-function isNode(value: unknown): value is ASTNode {
-  return typeof value === "object" && value !== null && "op" in value &&
-    "args" in value;
+  look(tree);
 }
 
 /** The names from `event` on, where the node is nothing else: `event.a.b` is a, b. */
@@ -266,7 +264,7 @@ function faultOf(cause: unknown): WhenFault {
 /** Why it failed for an event: the library's words may quote the event, its codes do not. */
 function failureOf(cause: unknown): WhenFault {
   if (cause instanceof WhenFault) return cause;
-  const words = cause instanceof PatternFault
+  const words = cause instanceof WorkFault
     ? cause.message.replace(/\.$/, "")
     : (of(cause, "code") ?? "it failed").replaceAll("_", " ");
   return new WhenFault(`${words}${placeOf(cause)}.`);

@@ -200,23 +200,75 @@ Deno.test("openFilter(): an expression that fails lets the event pass, is told o
   assert.doesNotMatch(filter.warning ?? "", /secret/);
 });
 
+/** A clock that moves as a filter takes its time, and counts what waits for it. */
+function busyClock() {
+  return {
+    elapsed: 0,
+    looks: 0,
+    pauses: 0,
+    now: () => 0,
+    monotonic() {
+      this.looks++;
+      return this.elapsed;
+    },
+    sleep() {
+      this.pauses++;
+      return Promise.resolve();
+    },
+    after: () => () => {},
+  };
+}
+
 Deno.test("collect() lets others run every few milliseconds while a filter takes its time", async () => {
   const log = new ArrayLog();
   log.append(Array.from({ length: 1_000 }, () => '"x"'), 1_000);
-  let elapsed = 0, pauses = 0;
-  const clock = {
-    now: () => 0,
-    monotonic: () => elapsed,
-    sleep: () => Promise.resolve(void pauses++),
-    after: () => () => {},
-  };
+  const from = { segment: "", index: 0 }, bounds = { events: 10, bytes: 1_000 };
+  const clock = busyClock();
   const filter = {
-    by: () => (elapsed += 0.1, "when" as const),
+    by: () => (clock.elapsed += 0.1, "when" as const),
     warning: undefined,
   };
-  const from = { segment: "", index: 0 }, bounds = { events: 10, bytes: 1_000 };
-  const { run } = await collect(log, from, bounds, { filter, clock });
-  assert.equal(run.count, 1_000);
+  const quick = { filter, clock };
+  assert.equal((await collect(log, from, bounds, quick)).run.count, 1_000);
   // 100 ms of work, 5 ms at a time, looked at every 3.2 ms.
-  assert.ok(pauses >= 14 && pauses <= 20, `${pauses}`);
+  assert.ok(clock.pauses >= 14 && clock.pauses <= 20, `${clock.pauses}`);
+  assert.ok(clock.looks < 60, `${clock.looks}`);
+  const slow = busyClock();
+  const one = { by: () => (slow.elapsed += 50, "when" as const), isSlow: true };
+  await collect(log, from, bounds, {
+    filter: { ...one, warning: undefined },
+    clock: slow,
+  });
+  // Each event alone takes longer than a filter may go on.
+  assert.equal(slow.pauses, 1_000);
+});
+
+Deno.test("openFilter(): a filter is slow where it has a when", async () => {
+  const { form } = new OcsfReader({ map: mapEvent });
+  const slow = async (scope: Scope) =>
+    (await openFilter(scope, form, () => {})).isSlow;
+  assert.ok(await slow({ when: "event.a" }));
+  assert.ok(!await slow({ minSeverity: 3, tokens: ["a"] }));
+});
+
+Deno.test("openFilter(): an event that takes too long passes, is told once, and counted", async () => {
+  const told: string[] = [];
+  const { form } = new OcsfReader({ map: mapEvent });
+  const when = "event.a.exists(x, event.a.exists(y, x + y == 3))";
+  const filter = await openFilter({ when }, form, (why) => told.push(why));
+  const a = Array.from({ length: 4_000 }, () => 1);
+  const events = [
+    ocsf({ a }),
+    ocsf({ a: [1] }),
+    ocsf({ a }),
+    ocsf({ a: [1, 2] }),
+  ];
+  const segment = madeSegment({ number: 4_001, events });
+  const view = new EventView();
+  assert.deepEqual(
+    events.map((_, at) => filter.by(view.at(segment, at))),
+    [undefined, "when", undefined, undefined],
+  );
+  assert.deepEqual(told, ["Judging it would take too long."]);
+  assert.match(filter.warning ?? "", /^scope\.when failed for 2 event\(s\), /);
 });

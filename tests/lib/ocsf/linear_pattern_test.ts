@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LinearPattern } from "../../../lib/ocsf/linear_pattern.ts";
 import { PatternFault } from "../../../lib/ocsf/pattern_program.ts";
+import { MOST_WORK, Work, WorkFault } from "../../../lib/ocsf/work.ts";
 import { testSeed } from "../../support/seed.ts";
 
 const PATTERNS = [
@@ -35,6 +36,10 @@ const PATTERNS = [
   "a*?b",
 ];
 
+function isIn(pattern: string, text: string): boolean {
+  return new LinearPattern(pattern).isIn(text, new Work());
+}
+
 Deno.test("LinearPattern finds what JavaScript's own finds", () => {
   const seed = testSeed("LinearPattern");
   // Where the two syntaxes differ, JavaScript's spelling of the same.
@@ -51,7 +56,11 @@ Deno.test("LinearPattern finds what JavaScript's own finds", () => {
     const theirs = new RegExp(spelt[pattern] ?? pattern);
     fc.assert(
       fc.property(text, (text) => {
-        assert.equal(mine.isIn(text), theirs.test(text), `${pattern} ${text}`);
+        assert.equal(
+          mine.isIn(text, new Work()),
+          theirs.test(text),
+          `${pattern} ${text}`,
+        );
       }),
       { seed, numRuns: 60 },
     );
@@ -59,7 +68,7 @@ Deno.test("LinearPattern finds what JavaScript's own finds", () => {
 });
 
 Deno.test("LinearPattern knows RE2's flags, classes and ends", () => {
-  const table: [pattern: string, text: string, isIn: boolean][] = [
+  const table: [pattern: string, text: string, expected: boolean][] = [
     ["(?i)ADMIN", "the admin", true],
     ["(?i:a)B", "ab", false],
     ["(?i:a)B", "AB", true],
@@ -79,8 +88,8 @@ Deno.test("LinearPattern knows RE2's flags, classes and ends", () => {
     ["^.$", "😀", true],
     ["\\x{1F600}", "😀", true],
   ];
-  for (const [pattern, text, isIn] of table) {
-    assert.equal(new LinearPattern(pattern).isIn(text), isIn, pattern);
+  for (const [pattern, text, expected] of table) {
+    assert.equal(isIn(pattern, text), expected, pattern);
   }
 });
 
@@ -111,14 +120,24 @@ Deno.test("LinearPattern refuses what RE2 refuses, and what is too large", () =>
   }
 });
 
-Deno.test("LinearPattern: hostile texts take time that grows with their length alone", () => {
+Deno.test("LinearPattern: hostile texts take work that grows with their length alone", () => {
   // Backtracking takes 2^n or n^3 steps for these: it would never end.
-  const text = "a".repeat(20_000);
   for (const pattern of ["^(a+)+$", "(a|a)*b", "a*a*a*b", "(?:a?){50}a{50}b"]) {
-    assert.ok(!new LinearPattern(pattern).isIn(`${text}!`), pattern);
+    const mine = new LinearPattern(pattern);
+    const spent = [1_000, 2_000].map((length) => {
+      const work = new Work(Infinity);
+      assert.ok(!mine.isIn(`${"a".repeat(length)}!`, work), pattern);
+      return work.spent;
+    });
+    const [one = 0, two = 0] = spent;
+    assert.ok(two > 1.8 * one && two < 2.2 * one, `${pattern}: ${spent}`);
   }
+  const work = new Work();
+  const text = "a".repeat(20_000);
   assert.throws(
-    () => new LinearPattern("(?:a?){500}b").isIn(text),
-    PatternFault,
+    () => new LinearPattern("(?:a?){500}b").isIn(text, work),
+    WorkFault,
   );
+  // It stops where the work is over, not at the end of the text.
+  assert.ok(work.spent < 1.01 * MOST_WORK, `${work.spent}`);
 });
