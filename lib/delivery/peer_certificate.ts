@@ -60,7 +60,6 @@ export async function peerCertificate(
       close() {},
     };
   } finally {
-    socket.on("error", () => {}); // nobody listens any more
     socket.destroy();
   }
 }

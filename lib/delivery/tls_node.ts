@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { proxyPeer, tunnel } from "./proxy.ts";
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
+import { failureOf, kept } from "./node_socket.ts";
 import { TransportError } from "./transport_error.ts";
 import { texts, transportFault } from "./transport_fault.ts";
 import { nodeWire, type Wire } from "./wire.ts";
@@ -30,10 +31,12 @@ export async function dialNodeTls(
         );
       }
     }
+    const failure = failureOf(socket);
+    if (failure !== undefined) throw failure;
     if (socket.destroyed) throw new Error("connection closed");
     return nodeWire(socket);
   } catch (error) {
-    end(socket);
+    socket.destroy();
     throw error;
   }
 }
@@ -42,7 +45,8 @@ export async function dialNodeTls(
 const UNKNOWN_ISSUER = /UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)|SELF_SIGNED_CERT/;
 
 /**
- * Connects and shakes hands; chain, date and name are judged where verification is on and there is no pin.
+ * Connects and shakes hands; chain, date and name are judged where verification is on and there is no pin. The socket is
+ * kept: what befalls it later is no unheard error.
  *
  * The operator's authorities count beside the public ones. `ca` replaces those, and `rootCertificates`, which could be
  * given beside, wants a permission that the relay is not started with (sys: ca): so a second handshake asks for them.
@@ -77,7 +81,7 @@ async function handshake(
   const under = plan.proxy === undefined
     ? { host: plan.host, port: plan.port }
     : { socket: await throughProxy(plan, plan.proxy, signal) };
-  const socket = connect({
+  const socket = kept(connect({
     ...under,
     // SNI takes names only (RFC 6066 §3); an address is checked by `host`.
     ...(isAddress(name) ? { host: name } : { servername: name }),
@@ -86,22 +90,16 @@ async function handshake(
     rejectUnauthorized: isChecked,
     ...(plan.alpn.length > 0 ? { ALPNProtocols: [...plan.alpn] } : {}),
     minVersion: "TLSv1.2",
-  });
+  }));
   socket.setNoDelay();
   socket.setKeepAlive(...KEEP_ALIVE);
   try {
     await settled(socket, "secureConnect", signal);
     return socket;
   } catch (error) {
-    end(socket);
+    socket.destroy();
     throw error;
   }
-}
-
-/** What follows a failure is known already. */
-function end(socket: Socket): void {
-  socket.on("error", () => {});
-  socket.destroy();
 }
 
 /** `node:tls` itself says "unsupported protocol" of another's key, and leaves the connection open. */
@@ -128,10 +126,10 @@ async function throughProxy(
   signal: AbortSignal,
 ): Promise<Socket> {
   const { connect } = await import("node:net");
-  const socket = connect({
+  const socket = kept(connect({
     host: hostname(proxy),
     port: Number(proxy.port || 80),
-  });
+  }));
   try {
     await settled(socket, "connect", signal).catch((error) => {
       throw transportFault(error, proxyPeer(proxy));
@@ -146,7 +144,7 @@ async function throughProxy(
     }
     return wire.release();
   } catch (error) {
-    end(socket);
+    socket.destroy();
     throw error;
   }
 }
