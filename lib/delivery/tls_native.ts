@@ -2,7 +2,8 @@
 
 import { clientKeyPair, type DialPlan, hostname } from "./dial_plan.ts";
 import { proxyPeer, tunnel } from "./proxy.ts";
-import { texts, transportFault } from "./transport_fault.ts";
+import { TransportError } from "./transport_error.ts";
+import { at, type Peer, texts, transportFault } from "./transport_fault.ts";
 import { endWritesAtClose, type Wire } from "./wire.ts";
 
 /** The runtime's sockets, as an argument. */
@@ -14,9 +15,45 @@ export interface Sockets {
   readonly version: string;
 }
 
-/** The runtime's own sockets. */
+/** The runtime's own sockets; `connectTls` refuses a client's pair that it cannot use (`client_key`). */
 export function runtimeSockets(): Sockets {
-  return { ...socketsOf(Deno), version: Deno.version.deno };
+  return { ...socketsOf(Deno), connectTls, version: Deno.version.deno };
+}
+
+/**
+ * Deno 2.5 panics in `connectTls`, and the whole relay with it, on a client's pair that rustls refuses. `listenTls` asks
+ * rustls the same and throws; nobody can connect before it is closed. (`node:crypto` there knows too few kinds of keys.)
+ */
+async function connectTls(
+  options: Parameters<typeof Deno.connectTls>[0],
+): Promise<Deno.TlsConn> {
+  if ("cert" in options) {
+    const { cert, key } = options;
+    try {
+      Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
+    } catch (error) {
+      const said = texts(error);
+      // What else keeps it from listening says nothing of the pair.
+      if (!isForbidden(error) && !/\(os error \d+\)/.test(said)) {
+        const { hostname = "127.0.0.1", port } = options;
+        throw unusable(error, { host: hostname, port });
+      }
+    }
+  }
+  return await Deno.connectTls(options);
+}
+
+function unusable(error: unknown, peer: Peer): TransportError {
+  const fault = transportFault(error, peer);
+  if (fault.reason === "client_key") return fault;
+  const why = /UnsupportedCertVersion/.test(texts(error))
+    ? "it is not of X.509 version 3. Have one of version 3 issued, or use Deno 2.9 or newer."
+    : "it is damaged, or the key is of a kind that TLS here does not know (RSA, ECDSA on the NIST curves and Ed25519 are known).";
+  return new TransportError(
+    "client_key",
+    `The client certificate for ${at(peer)} cannot be used: ${why}`,
+    { cause: error },
+  );
 }
 
 /** Whether a Deno of this version lacks what 2.9 can do with `node:tls`, and does not end writes at a close. */

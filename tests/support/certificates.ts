@@ -24,6 +24,8 @@ export interface Certificates {
   /** No subject alternative name, CN localhost. */
   readonly commonName: KeyPair;
   readonly client: KeyPair;
+  /** The same of X.509 version 1. */
+  readonly clientV1: KeyPair;
   /** The client's key as encrypted PKCS#8. */
   readonly clientKeyEncrypted: string;
   /** The client's key in the older encrypted form (`Proc-Type: 4,ENCRYPTED`). */
@@ -149,6 +151,7 @@ export async function makeCertificates(): Promise<Certificates | undefined> {
       },
       commonName: await leaf("common", "localhost", server),
       client,
+      clientV1: await leaf("client1", "relay", ""),
       clientKeyEncrypted: await read("client.enc"),
       clientKeyEncryptedOld: await read("client.old"),
       passphrase: PASSPHRASE,

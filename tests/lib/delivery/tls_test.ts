@@ -6,6 +6,10 @@ import type {
   HttpTarget,
   TlsSettings,
 } from "../../../lib/delivery/http_exchange.ts";
+import {
+  runtimeSockets,
+  type Sockets,
+} from "../../../lib/delivery/tls_native.ts";
 import { TransportError } from "../../../lib/delivery/transport_error.ts";
 import {
   type Certificates,
@@ -45,14 +49,16 @@ function test(
 async function attempt(
   port: number,
   tls: Partial<TlsSettings>,
-  { host = "localhost", ...more }: { host?: string } & Partial<HttpTarget> = {},
+  { host = "localhost", sockets = runtimeSockets(), ...more }:
+    & { host?: string; sockets?: Sockets }
+    & Partial<HttpTarget> = {},
 ): Promise<{ result: string; message: string; bodySent: boolean }> {
   await using exchange = openHttp({
     url: new URL(`https://${host}:${port}/in?token=s3cret`),
     tls: { verify: true, ...tls },
     timeout: 10_000,
     ...more,
-  }, { clock: systemClock });
+  }, { clock: systemClock, sockets });
   const body = new TextEncoder().encode("events".repeat(15_000));
   try {
     const first = await exchange.send(
@@ -401,6 +407,48 @@ test("https with client certificate: an ended server certificate is told as such
     clientKey: c.client.key,
   });
   assert.equal(result, "tls_expired");
+});
+
+/** Client's pairs that rustls refuses; Deno 2.5 panics on them unless they are looked at before. */
+const UNUSABLE: readonly [string, (c: Certificates) => KeyPair, RegExp][] = [
+  ["another's key", (c) => ({ ...c.client, key: c.good.key }), /belong/],
+  ["a certificate of version 1", (c) => c.clientV1, /version 3/],
+  ["a damaged certificate", (c) => ({
+    key: c.client.key,
+    cert: `${BEGIN}\n${btoa("no certificate")}\n-----END CERTIFICATE-----\n`,
+  }), /damaged/],
+  ["a damaged key", (c) => ({
+    cert: c.client.cert,
+    key: `-----BEGIN PRIVATE KEY-----\n${
+      btoa("no key")
+    }\n-----END PRIVATE KEY-----\n`,
+  }), /damaged/],
+];
+const BEGIN = "-----BEGIN CERTIFICATE-----";
+
+for (const [name, pair, why] of UNUSABLE) {
+  test(`https on Deno 2.5: ${name} is client_key, and nothing is sent`, async (c) => {
+    await using server = new ScriptedServer(always(OK), c.good);
+    const { cert, key } = pair(c);
+    const { result, message } = await attempt(server.port, {
+      caBundle: c.ca,
+      clientCert: cert,
+      clientKey: key,
+    }, { sockets: { ...runtimeSockets(), version: "2.5.6" } });
+    assert.equal(result, "client_key");
+    assert.match(message, why);
+    assert.equal(server.connections, 0);
+  });
+}
+
+test("https with a client certificate of version 1: the server's own fault is told", async (c) => {
+  await using server = new ScriptedServer(always(OK), c.good);
+  const { result } = await attempt(server.port, {
+    caBundle: c.strangerCa,
+    clientCert: c.clientV1.cert,
+    clientKey: c.clientV1.key,
+  });
+  assert.equal(result, IS_OLD ? "client_key" : "tls_issuer");
 });
 
 test("https where plain sockets are forbidden goes over connectTls", async (c) => {
