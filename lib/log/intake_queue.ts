@@ -84,7 +84,10 @@ export class IntakeQueue {
     });
   }
 
-  /** Packs what waits into one segment. Undefined: nothing waits that could be packed. */
+  /**
+   * Packs what waits into one segment. Undefined: nothing waits that could be packed.
+   * @throws for a bug: then everything waits as before.
+   */
   pack(lane: Lane): Packed | undefined {
     for (;;) {
       const open = this.#tickets.filter((ticket) => !ticket.isBusy);
@@ -134,16 +137,18 @@ export class IntakeQueue {
         break;
       }
     }
+    // Made first: where that throws, all of them still wait here, for their answer.
+    const packed = {
+      sealed: builder.finish(),
+      shares,
+      acks: acks === 0 ? NO_ACKS : ackSets(shares),
+    };
     for (const { ticket, count } of shares) {
       ticket.row += count;
       ticket.isBusy = true;
     }
     this.#tickets = this.#tickets.filter(({ row, intake }) => row < intake.to);
-    return {
-      sealed: builder.finish(),
-      shares,
-      acks: acks === 0 ? NO_ACKS : ackSets(shares),
-    };
+    return packed;
   }
 
   /** The segment is durable. */

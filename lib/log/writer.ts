@@ -1,9 +1,9 @@
 /**
  * Group commit without a timer: what arrives while a commit is in flight forms the next one.
  *
- * Invariants: one commit in flight per lane; a promise resolves only when what it says is durable. On a store that is
- * this process's alone settles ride in the appends' commits; when such a commit is refused, append and settles go
- * apart to find the loser.
+ * Invariants: one commit in flight per lane; a promise resolves only when what it says is durable, and every promise is
+ * settled whatever throws. On a store that is this process's alone settles ride in the appends' commits; when such a
+ * commit is refused, append and settles go apart to find the loser.
  */
 
 import type { Segment } from "../event.ts";
@@ -39,12 +39,16 @@ export interface WriterParts {
 interface Rider {
   readonly settle: Settle;
   readonly resolve: (version: string | undefined) => void;
+  readonly reject: (error: unknown) => void;
 }
+
+/** Settles that ride in one commit; who is answered, or goes alone, is taken out. */
+type Riders = Rider[];
 
 export class Writer {
   readonly #parts: WriterParts;
   readonly #queue: IntakeQueue;
-  readonly #settles: Rider[] = [];
+  readonly #settles: Riders = [];
   readonly #busy = new Set<Lane>();
   readonly #stuck = new Set<Lane>();
   #isScheduled = false;
@@ -78,8 +82,8 @@ export class Writer {
     if (!store.isExclusive || this.isStuck || isLarge) {
       return settleAlone(store, settle, random);
     }
-    return new Promise((resolve) => {
-      this.#settles.push({ settle, resolve });
+    return new Promise((resolve, reject) => {
+      this.#settles.push({ settle, resolve, reject });
       this.#schedule();
     });
   }
@@ -94,7 +98,7 @@ export class Writer {
   /** Answers every intake that waits; settles go on alone. */
   refuseAll(refusal: Refusal): void {
     this.#queue.refuseAll(refusal);
-    this.#sendAlone(this.#settles.splice(0));
+    this.#sendAlone(this.#settles);
   }
 
   get #isIdle(): boolean {
@@ -128,10 +132,11 @@ export class Writer {
   async #run(lane: Lane): Promise<void> {
     this.#busy.add(lane);
     let packed: Packed | undefined;
+    let riders: Riders = [];
     try {
       while (this.#hasWork) {
         if (!lane.isOpen) await lane.open();
-        const riders = this.#takeRiders();
+        riders = this.#takeRiders();
         packed = this.#queue.pack(lane);
         if (packed !== undefined) {
           await this.#commit(lane, packed, riders);
@@ -139,17 +144,18 @@ export class Writer {
         } else if (riders.length > 0) await this.#commitRiders(riders);
       }
     } catch (error) {
-      // The head could not be read or made, and nothing was sent; anything else is a bug.
-      this.#parts.store.logger.log(
-        "error",
-        packed === undefined ? "store.slow" : "bug",
-        "The log cannot be written",
-        { lane: lane.name, error: messageOf(error) },
-      );
       if (packed !== undefined) {
         this.#queue.refuse(packed.shares, "unavailable");
       }
+      this.#sendAlone(riders);
       this.refuseAll("unavailable");
+      // The head could not be read or made, and nothing was sent; anything else is a bug.
+      this.#parts.store.logger.log(
+        "error",
+        packed === undefined && !lane.isOpen ? "store.slow" : "bug",
+        "The log cannot be written",
+        { lane: lane.name, error: messageOf(error) },
+      );
       await this.#parts.store.refresh().catch(() => undefined);
     } finally {
       this.#busy.delete(lane);
@@ -159,7 +165,7 @@ export class Writer {
     }
   }
 
-  #takeRiders(): Rider[] {
+  #takeRiders(): Riders {
     let bytes = 0, count = 0;
     for (const { settle } of this.#settles) {
       bytes += bytesOf(settle);
@@ -175,14 +181,38 @@ export class Writer {
   async #commit(
     lane: Lane,
     packed: Packed,
-    riding: readonly Rider[],
+    riders: Riders,
   ): Promise<void> {
+    const { shares } = packed;
+    const result = await this.#stored(lane, packed, riders)
+      .finally(() => this.#stuck.delete(lane));
+    if (result.kind === "stored") {
+      // Whoever waits is answered first: it is durable, whatever else goes wrong.
+      for (const { resolve } of riders.splice(0)) resolve(result.segment);
+      this.#queue.onStored(shares, result.segment);
+      this.#parts.onStored(packed.sealed.segment(result.segment));
+      return;
+    }
+    if (result.kind === "lost") {
+      // Nobody's fault: it goes again by the lane that is claimed next.
+      this.#queue.requeue(shares);
+      return;
+    }
+    const isFull = result.kind === "full";
+    this.#queue.refuse(shares, isFull ? "full" : "unavailable");
+    if (isFull) this.#parts.onFull();
+  }
+
+  /** What becomes of the commit once it goes without riders that lost their lease. */
+  async #stored(
+    lane: Lane,
+    packed: Packed,
+    riders: Riders,
+  ): Promise<Committed> {
     const { sealed, shares } = packed;
     const id = lane.nextId();
-    let riders = riding;
-    let result: Committed;
-    do {
-      result = await lane.commit({
+    for (;;) {
+      const result = await lane.commit({
         id,
         totals: {
           hash: sealed.hash,
@@ -199,31 +229,15 @@ export class Writer {
           if (this.isStuck) this.refuseAll("unavailable");
         },
       });
-      if (result.kind !== "stored") {
-        // On a conflict one of them lost its lease; the append goes once more without them.
-        this.#sendAlone(riders);
-        riders = [];
-      }
-    } while (result.kind === "conflict");
-    this.#stuck.delete(lane);
-    if (result.kind === "stored") {
-      this.#parts.onStored(sealed.segment(result.segment));
-      this.#queue.onStored(shares, result.segment);
-      for (const { resolve } of riders) resolve(result.segment);
-      return;
+      if (result.kind === "stored") return result;
+      // On a conflict one of them lost its lease; the append goes once more without them.
+      this.#sendAlone(riders);
+      if (result.kind !== "conflict") return result;
     }
-    if (result.kind === "lost") {
-      // Nobody's fault: it goes again by the lane that is claimed next.
-      this.#queue.requeue(shares);
-      return;
-    }
-    const isFull = result.kind === "full";
-    this.#queue.refuse(shares, isFull ? "full" : "unavailable");
-    if (isFull) this.#parts.onFull();
   }
 
   /** Settles without an append: one commit for all, apart when it is not plainly done. */
-  async #commitRiders(riders: readonly Rider[]): Promise<void> {
+  async #commitRiders(riders: Riders): Promise<void> {
     try {
       const result = await this.#parts.store.call((kv) => {
         const operation = kv.atomic();
@@ -233,7 +247,9 @@ export class Writer {
         return operation.commit();
       });
       if (result.ok) {
-        for (const { resolve } of riders) resolve(result.versionstamp);
+        for (const { resolve } of riders.splice(0)) {
+          resolve(result.versionstamp);
+        }
         return;
       }
     } catch (error) {
@@ -242,10 +258,10 @@ export class Writer {
     this.#sendAlone(riders);
   }
 
-  #sendAlone(riders: readonly Rider[]): void {
+  #sendAlone(riders: Riders): void {
     const { store, random } = this.#parts;
-    for (const { settle, resolve } of riders) {
-      void settleAlone(store, settle, random).then(resolve);
+    for (const { settle, resolve, reject } of riders.splice(0)) {
+      settleAlone(store, settle, random).then(resolve, reject);
     }
   }
 }
