@@ -1,5 +1,6 @@
 /** `hecate dead …`: the dead letters of a running relay. */
 
+import { joinBytes } from "../json/copy.ts";
 import { asObject, asText } from "../json/objects.ts";
 import { afterValue } from "../json/skip.ts";
 import {
@@ -11,14 +12,25 @@ import {
   type Flag,
   RELAY_FLAGS,
 } from "./command.ts";
-import { askJson, askRelay } from "./relay_client.ts";
+import { byteLines } from "./byte_lines.ts";
+import {
+  askItems,
+  askJson,
+  askRelay,
+  cutFault,
+  itemsOf,
+} from "./relay_client.ts";
 import { table } from "./table.ts";
+import { counted, onOneLine } from "./words.ts";
 
 const PATH = "/dead-letters";
 const NDJSON = "application/x-ndjson";
 /** What one request of an import may carry: a relay takes 64 MiB unless set otherwise. */
 const IMPORT_BYTES = 8 * 1024 * 1024;
-const MOST = 500;
+/** Bytes of one line that are read: far above any record. */
+const MOST_LINE = 64 * 1024 * 1024;
+/** Wrong lines that are named. */
+const MOST_NAMED = 1_000;
 
 export const FILTER_FLAGS: Readonly<Record<string, Flag>> = {
   connector: { kind: "text", value: "NAME", help: "Of this connector only." },
@@ -48,6 +60,29 @@ export function filterIn(call: Call): Record<string, string> {
   );
 }
 
+/** What the line chose: these, or all that the flags choose. @throws {CliFault} */
+export function choiceIn(
+  call: Call,
+): { readonly ids: readonly string[] } | {
+  readonly filter: Readonly<Record<string, string>>;
+} {
+  const ids = call.arguments, filter = filterIn(call);
+  if (ids.length > 0 && Object.keys(filter).length > 0) {
+    throw new CliFault(EXIT.usage, "ids or flags that choose, not both.");
+  }
+  return ids.length > 0 ? { ids } : { filter };
+}
+
+/** What ends a command that lacks its -y, after it said what it would do. */
+export function unsaid(
+  { err }: CliContext,
+  count: number,
+  what: string,
+): CliFault {
+  err(`${counted(count, "dead letter")} would be ${what}.`);
+  return new CliFault(EXIT.usage, "nothing was done.", "Add -y to go on.");
+}
+
 /** `dead list` */
 export const deadList: Command = {
   name: "dead list",
@@ -63,41 +98,36 @@ export const deadList: Command = {
   },
   async run(call, context) {
     const wanted = numberIn(call, "limit") ?? 50;
-    const most = wanted === 0 ? Infinity : wanted;
     const rows: string[][] = [];
-    let cursor: string | undefined, count = 0;
-    do {
-      const { json } = await askJson(call, context, {
-        path: PATH,
-        member: "items",
-        query: {
-          ...filterIn(call),
-          limit: String(Math.min(MOST, most - count)),
-          cursor,
-        },
-      });
-      for (const item of itemsOf(json)) {
-        count++;
-        if (call.has("json")) context.out(JSON.stringify(item));
-        else {
-          rows.push([
-            asText(item["timestamp"]),
-            asText(item["connector"]),
-            asText(item["reason"]),
-            printable(asText(item["error"]), 60),
-            asText(item["id"]),
-          ]);
-        }
+    let count = 0;
+    const items = askItems(
+      call,
+      context,
+      { path: PATH, query: filterIn(call) },
+      wanted === 0 ? Infinity : wanted,
+    );
+    let found = await items.next();
+    for (; found.done !== true; found = await items.next()) {
+      const item = found.value;
+      count++;
+      if (call.has("json")) context.out(JSON.stringify(item));
+      else {
+        rows.push([
+          asText(item["timestamp"]),
+          asText(item["connector"]),
+          asText(item["reason"]),
+          onOneLine(asText(item["error"]), 60),
+          asText(item["id"]),
+        ]);
       }
-      cursor = asText(json["next"]) || undefined;
-    } while (cursor !== undefined && count < most);
+    }
     if (rows.length > 0) {
       const heads = ["DIED", "CONNECTOR", "REASON", "ERROR", "ID"];
       for (const line of table([heads, ...rows])) context.out(line);
     }
     if (!call.has("quiet")) {
       if (count === 0) context.err("No dead letters.");
-      if (cursor !== undefined) context.err("There are more: --limit 0.");
+      if (found.value) context.err("There are more: --limit 0.");
     }
     return EXIT.done;
   },
@@ -131,7 +161,7 @@ export const deadShow: Command = {
     ];
     const rows = names.map((name) => [
       name,
-      printable(String(json[name] ?? ""), Infinity),
+      onOneLine(String(json[name] ?? ""), Infinity),
     ]);
     rows.push(["envelope", JSON.stringify(json["envelope"])]);
     for (const line of table(rows)) context.out(line);
@@ -175,7 +205,7 @@ export const deadGroups: Command = {
         asText(group["reason"]),
         asText(group["first_at"]),
         asText(group["last_at"]),
-        printable(asText(group["error"]), 60),
+        onOneLine(asText(group["error"]), 60),
       ]),
     ]);
     for (const line of lines) context.out(line);
@@ -210,34 +240,22 @@ export const deadDiscard: Command = {
     ...RELAY_FLAGS,
   },
   async run(call, context) {
-    const ids = call.arguments;
-    const filter = filterIn(call);
-    if (ids.length > 0 && Object.keys(filter).length > 0) {
-      throw new CliFault(EXIT.usage, "ids or flags that choose, not both.");
-    }
+    const choice = choiceIn(call);
     const expect = numberIn(call, "expect") ??
-      (ids.length > 0
-        ? new Set(ids).size
+      ("ids" in choice
+        ? new Set(choice.ids).size
         : (await groupsOf(call, context)).reduce(
           (sum, { count }) => sum + Number(count),
           0,
         ));
     if (!call.has("yes")) {
-      context.err(
-        `${
-          expect.toLocaleString("en-US")
-        } dead letters would be discarded for good.`,
-      );
-      throw new CliFault(EXIT.usage, "nothing was done.", "Add -y to go on.");
+      throw unsaid(context, expect, "discarded for good");
     }
     const { text, json } = await askJson(call, context, {
       method: "POST",
       path: `${PATH}/discard`,
       member: "discarded",
-      body: JSON.stringify({
-        ...ids.length > 0 ? { ids } : { filter },
-        expect,
-      }),
+      body: JSON.stringify({ ...choice, expect }),
     });
     const discarded = Number(json["discarded"]).toLocaleString("en-US");
     context.out(call.has("json") ? text : `Discarded: ${discarded}.`);
@@ -271,10 +289,10 @@ export const deadExport: Command = {
       : openFile(path);
     let lines = 0;
     try {
-      for await (const line of linesOf(response.body)) {
+      for await (const line of linesOf(response)) {
         lines++;
-        if (file === undefined) context.out(line);
-        else writeAll(file, new TextEncoder().encode(`${line}\n`));
+        if (file === undefined) context.out(new TextDecoder().decode(line));
+        else writeAll(file, joinBytes([line, NEW_LINE]));
       }
     } finally {
       file?.close();
@@ -287,6 +305,17 @@ export const deadExport: Command = {
     return EXIT.done;
   },
 };
+
+/** The lines of an answer. @throws {CliFault} where it is cut off */
+async function* linesOf(
+  { body }: Response,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  try {
+    yield* byteLines(body);
+  } catch (cause) {
+    throw cutFault(cause);
+  }
+}
 
 /** `dead import` */
 export const deadImport: Command = {
@@ -301,61 +330,73 @@ export const deadImport: Command = {
     const source = path === undefined || path === "-"
       ? context.stdin ?? Deno.stdin.readable
       : readFrom(path);
-    let imported = 0, skipped = 0, before = 0;
+    let imported = 0, skipped = 0, before = 0, wrong = 0;
     const errors: { readonly line: number; readonly detail: string }[] = [];
-    let batch: string[] = [], size = 0;
+    let batch: Uint8Array[] = [], lines = 0, size = 0;
     const flush = async () => {
-      if (batch.length === 0) return;
+      if (lines === 0) return;
       const { json } = await askJson(call, context, {
         method: "POST",
         path: `${PATH}/import`,
         member: "imported",
-        body: batch.join("\n"),
+        body: joinBytes(batch),
       }, [422]);
       imported += Number(json["imported"] ?? 0);
       skipped += Number(json["skipped"] ?? 0);
-      const found = json["errors"];
-      for (const error of Array.isArray(found) ? found.map(asObject) : []) {
+      const told = Array.isArray(json["errors"]) ? json["errors"] : [];
+      wrong += told.length + Number(json["more_errors"] ?? 0);
+      for (const error of told.map(asObject)) {
+        if (errors.length === MOST_NAMED) break;
         const line = before + Number(error["line"]);
         errors.push({ line, detail: asText(error["detail"]) });
       }
-      before += batch.length;
+      before += lines;
       batch = [];
-      size = 0;
+      lines = size = 0;
     };
-    for await (const line of linesOf(source)) {
-      if (size + line.length > IMPORT_BYTES) await flush();
-      batch.push(line);
-      size += line.length + 1;
-    }
-    await flush();
-    if (call.has("json")) {
-      context.out(JSON.stringify({ imported, skipped, errors }));
-    } else {
-      for (const { line, detail } of errors) {
-        context.err(`line ${line}: ${printable(detail, 200)}`);
+    try {
+      for await (const line of byteLines(source, MOST_LINE)) {
+        if (size + line.length > IMPORT_BYTES) await flush();
+        batch.push(line, NEW_LINE);
+        lines++;
+        size += line.length + 1;
       }
-      context.out(
-        `Imported: ${imported}. Skipped: ${skipped}. Wrong: ${errors.length}.`,
+    } catch (cause) {
+      if (cause instanceof CliFault) throw cause;
+      throw new CliFault(
+        EXIT.usage,
+        `line ${before + lines + 1} cannot be read: ${messageOf(cause)}`,
+        `Lines before ${before + 1} were taken in, later ones not.`,
       );
     }
-    return errors.length > 0 ? EXIT.partly : EXIT.done;
+    await flush();
+    const more = wrong - errors.length;
+    if (call.has("json")) {
+      context.out(JSON.stringify({
+        imported,
+        skipped,
+        errors,
+        ...more > 0 && { more_errors: more },
+      }));
+    } else {
+      for (const { line, detail } of errors) {
+        context.err(`line ${line}: ${onOneLine(detail, 200)}`);
+      }
+      if (more > 0) {
+        context.err(`and ${counted(more, "more wrong line")}.`);
+      }
+      context.out(
+        `Imported: ${imported}. Skipped: ${skipped}. Wrong: ${wrong}.`,
+      );
+    }
+    return wrong > 0 ? EXIT.partly : EXIT.done;
   },
 };
 
-/** The lines of a stream of text, blank ones too. */
-async function* linesOf(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-): AsyncGenerator<string> {
-  let rest = "";
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  for await (const chunk of stream ?? []) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  rest += decoder.decode();
-  if (rest !== "") yield rest;
+const NEW_LINE = Uint8Array.of(0x0a);
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function openFile(path: string): Deno.FsFile {
@@ -366,9 +407,7 @@ function openFile(path: string): Deno.FsFile {
       EXIT.usage,
       cause instanceof Deno.errors.AlreadyExists
         ? `${path} is there already.`
-        : `${path} cannot be written: ${
-          cause instanceof Error ? cause.message : String(cause)
-        }`,
+        : `${path} cannot be written: ${messageOf(cause)}`,
     );
   }
 }
@@ -385,19 +424,9 @@ function readFrom(path: string): ReadableStream<Uint8Array<ArrayBuffer>> {
   } catch (cause) {
     throw new CliFault(
       EXIT.usage,
-      `${path} cannot be read: ${
-        cause instanceof Error ? cause.message : String(cause)
-      }`,
+      `${path} cannot be read: ${messageOf(cause)}`,
     );
   }
-}
-
-/** The items of a list. */
-export function itemsOf(
-  json: Partial<Record<string, unknown>>,
-): Partial<Record<string, unknown>>[] {
-  const { items } = json;
-  return Array.isArray(items) ? items.map(asObject) : [];
 }
 
 /** A whole number; undefined: the flag is not there. @throws {CliFault} */
@@ -406,11 +435,4 @@ export function numberIn(call: Call, flag: string): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new CliFault(EXIT.usage, `--${flag}: ${text} is no whole number.`);
-}
-
-/** A vendor's words on one line, without what a terminal would carry out. */
-function printable(text: string, most: number): string {
-  // deno-lint-ignore no-control-regex -- they are what must not reach the terminal
-  const line = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
-  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }

@@ -12,6 +12,8 @@ import {
 } from "./command.ts";
 
 const DEFAULT_PORT = "8080";
+/** Items of one page of a list: the most that a relay gives. */
+const PAGE = 500;
 
 /** What is asked. */
 export interface Question {
@@ -80,12 +82,56 @@ export async function askJson(
   { readonly text: string; readonly json: Partial<Record<string, unknown>> }
 > {
   const response = await askRelay(call, context, question, expected);
-  const text = await response.text();
+  const text = await response.text().catch((cause) => {
+    throw cutFault(cause);
+  });
   const json = asObject(parsed(text));
   if (response.ok && !Object.hasOwn(json, question.member)) {
     throw foreign(baseOf(call, context), response);
   }
   return { text, json };
+}
+
+/** The items of a list, page by page. @param most how many at the most. @returns whether there are more */
+export async function* askItems(
+  call: Call,
+  context: CliContext,
+  { path, query }: Pick<Question, "path" | "query">,
+  most = Infinity,
+): AsyncGenerator<Partial<Record<string, unknown>>, boolean> {
+  let cursor: string | undefined, count = 0;
+  do {
+    const limit = String(Math.min(PAGE, most - count));
+    const { json } = await askJson(call, context, {
+      path,
+      member: "items",
+      query: { ...query, limit, cursor },
+    });
+    const items = itemsOf(json);
+    count += items.length;
+    yield* items;
+    cursor = asText(json["next"]) || undefined;
+  } while (cursor !== undefined && count < most);
+  return cursor !== undefined;
+}
+
+/** The items of a list. */
+export function itemsOf(
+  json: Partial<Record<string, unknown>>,
+): Partial<Record<string, unknown>>[] {
+  const { items } = json;
+  return Array.isArray(items) ? items.map(asObject) : [];
+}
+
+/** An answer that began and did not end. */
+export function cutFault(cause: unknown): CliFault {
+  return new CliFault(
+    EXIT.unreachable,
+    `the relay's answer was cut off: ${
+      cause instanceof Error ? cause.message : String(cause)
+    }`,
+    "What came before is not all.",
+  );
 }
 
 function typeOf({ headers }: Response): string {

@@ -17,19 +17,19 @@ import {
   RELAY_FLAGS,
 } from "./command.ts";
 import {
+  choiceIn,
   FILTER_FLAGS,
-  filterIn,
-  itemsOf,
   numberIn,
+  unsaid,
   YES,
 } from "./dead_commands.ts";
-import { askJson } from "./relay_client.ts";
-import { counted, estimateLine, jobLine, printable } from "./replay_lines.ts";
+import { askItems, askJson } from "./relay_client.ts";
+import { estimateLine, jobLine } from "./replay_lines.ts";
 import { table } from "./table.ts";
+import { onOneLine } from "./words.ts";
 
 const PATH = "/replays";
 const FOLLOW_MS = 1_000;
-const MOST = 500;
 
 type Json = Partial<Record<string, unknown>>;
 
@@ -128,14 +128,10 @@ export const deadReplay: Command = {
     ...RELAY_FLAGS,
   },
   async run(call, context) {
-    const ids = call.arguments, filter = filterIn(call);
-    if (ids.length > 0 && Object.keys(filter).length > 0) {
-      throw new CliFault(EXIT.usage, "ids or flags that choose, not both.");
-    }
     const rate = numberIn(call, "rate");
     const wish = {
       kind: "dead-letters",
-      ...ids.length > 0 ? { ids } : { filter },
+      ...choiceIn(call),
       ...rate !== undefined && { rate },
     };
     if (call.has("dry-run")) return await start(call, context, wish);
@@ -143,10 +139,7 @@ export const deadReplay: Command = {
     if (expect === undefined || !call.has("yes")) {
       const { json } = await ask(call, context, { ...wish, dry_run: true });
       expect ??= Number(json["events"]);
-      if (!call.has("yes")) {
-        context.err(`${counted(expect, "dead letter")} would be sent again.`);
-        throw new CliFault(EXIT.usage, "nothing was done.", "Add -y to go on.");
-      }
+      if (!call.has("yes")) throw unsaid(context, expect, "sent again");
     }
     return await start(call, context, { ...wish, expect });
   },
@@ -214,32 +207,25 @@ export const replayList: Command = {
   },
   async run(call, context) {
     const rows: string[][] = [];
-    let cursor: string | undefined, count = 0;
-    do {
-      const { json } = await askJson(call, context, {
-        path: PATH,
-        member: "items",
-        query: { state: call.value("state"), limit: String(MOST), cursor },
-      });
-      for (const job of itemsOf(json)) {
-        count++;
-        if (call.has("json")) context.out(JSON.stringify(job));
-        else {
-          const to = Array.isArray(job["to"]) ? job["to"].join(",") : "";
-          rows.push([
-            asText(job["id"]),
-            asText(job["kind"]),
-            to,
-            asText(job["state"]),
-            ...["total", "delivered", "dead", "skipped", "left"].map((name) =>
-              Number(job[name]).toLocaleString("en-US")
-            ),
-            asText(job["created_at"]),
-          ]);
-        }
+    let count = 0;
+    const query = { state: call.value("state") };
+    for await (const job of askItems(call, context, { path: PATH, query })) {
+      count++;
+      if (call.has("json")) context.out(JSON.stringify(job));
+      else {
+        const to = Array.isArray(job["to"]) ? job["to"].join(",") : "";
+        rows.push([
+          asText(job["id"]),
+          asText(job["kind"]),
+          to,
+          asText(job["state"]),
+          ...["total", "delivered", "dead", "skipped", "left"].map((name) =>
+            Number(job[name]).toLocaleString("en-US")
+          ),
+          asText(job["created_at"]),
+        ]);
       }
-      cursor = asText(json["next"]) || undefined;
-    } while (cursor !== undefined);
+    }
     const heads = [
       "ID",
       "KIND",
@@ -276,7 +262,7 @@ export const replayShow: Command = {
     else {
       const rows = Object.entries(json).map(([name, value]) => [
         name,
-        typeof value === "string" ? printable(value) : JSON.stringify(value),
+        typeof value === "string" ? onOneLine(value) : JSON.stringify(value),
       ]);
       for (const line of table(rows)) context.out(line);
     }

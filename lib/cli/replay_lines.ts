@@ -1,6 +1,7 @@
 /** Replays in words, for the terminal. */
 
 import { asObject, asText } from "../json/objects.ts";
+import { counted, onOneLine } from "./words.ts";
 
 type Json = Partial<Record<string, unknown>>;
 
@@ -30,28 +31,17 @@ function spanOf(seconds: number): string {
     : counted(Math.round(minutes / 60), "hour");
 }
 
-/** "1 event", "1,200 events" */
-export function counted(count: number, what: string): string {
-  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
-}
-
 /** A job and its counts on one line. */
 export function jobLine(job: Json): string {
   const count = (name: string) => Number(job[name]).toLocaleString("en-US");
   const done = Number(job["total"]) - Number(job["left"]);
   const error = asObject(job["last_error"]);
   const waits = job["state"] === "running" && asText(error["message"]) !== ""
-    ? ` Last fault: ${printable(asText(error["message"]))}`
+    ? ` Last fault: ${onOneLine(asText(error["message"]))}`
     : "";
   return `${asText(job["id"])} ${asText(job["state"])}: ${
     done.toLocaleString("en-US")
   } of ${count("total")} done (delivered ${count("delivered")}, again dead ${
     count("dead")
   }, filtered ${count("filtered")}, skipped ${count("skipped")}).${waits}`;
-}
-
-/** A vendor's words on one line, without what a terminal would carry out. */
-export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex -- they are what must not reach the terminal
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }

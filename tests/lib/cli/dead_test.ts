@@ -10,7 +10,11 @@ const FOREIGN =
 async function run(
   admin: AdminRig,
   args: readonly string[],
-  options: { readonly stdin?: string; readonly token?: string } = {},
+  options: {
+    readonly stdin?: BlobPart;
+    readonly token?: string;
+    readonly fetch?: typeof fetch;
+  } = {},
 ) {
   const out: string[] = [], err: string[] = [];
   const { stdin, token = ADMIN.Authorization.slice(7) } = options;
@@ -21,8 +25,8 @@ async function run(
     platform: "deno 0",
     readFile: (path) => Deno.readTextFileSync(path),
     sinkEnvironment: () => sinkEnvironment(),
-    fetch: async (input, init) =>
-      await admin.app.fetch(new Request(input, init)),
+    fetch: options.fetch ??
+      (async (input, init) => await admin.app.fetch(new Request(input, init))),
     ...stdin !== undefined && { stdin: new Blob([stdin]).stream() },
     out: (line) => out.push(line),
     err: (line) => err.push(line),
@@ -149,4 +153,56 @@ Deno.test("commands that ask a relay: exit codes of a wrong token, no token, no 
   equal(code, 5);
   match(err[0] ?? "", /no relay answers at http:\/\/127\.0\.0\.1/);
   equal((await run(admin, ["dead", "list", "--url", "nowhere"])).code, 2);
+});
+
+Deno.test("dead import names the first wrong lines, counts all, and changes no byte", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  // Several requests: each has its own first lines.
+  const long = "x".repeat(1024 * 1024);
+  const stdin = `${`${long}\n`.repeat(9)}${"x\n".repeat(2_000)}${FOREIGN}`;
+  const done = await run(admin, ["dead", "import"], { stdin });
+  equal(done.code, 6);
+  equal(done.err.length, 1_001);
+  match(done.err[999] ?? "", /^line 1000: /);
+  equal(done.err.at(-1), "and 1,009 more wrong lines.");
+  deepEqual(done.out, ["Imported: 1. Skipped: 0. Wrong: 2009."]);
+  const json = await run(admin, ["dead", "import", "--json"], { stdin });
+  const { errors, ...rest } = JSON.parse(json.out[0] ?? "");
+  equal(errors.length, 1_000);
+  deepEqual(rest, { imported: 0, skipped: 1, more_errors: 1_009 });
+  const bytes = new TextEncoder().encode(FOREIGN.replace("1.0", '"~"'));
+  bytes[bytes.indexOf(0x7e)] = 0xff;
+  const odd = await run(admin, ["dead", "import"], { stdin: bytes });
+  equal(odd.code, 6);
+  match(odd.err[0] ?? "", /UTF-8/);
+});
+
+Deno.test("dead list and export: an answer that is cut off is told, exit 5", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  for (
+    const [args, type] of [
+      [["dead", "export"], "application/x-ndjson"],
+      [["dead", "list"], "application/json"],
+    ] as const
+  ) {
+    let isFirst = true;
+    const body = () =>
+      new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull(controller) {
+          if (isFirst) controller.enqueue(new TextEncoder().encode('{"a":\n'));
+          else controller.error(new TypeError("reset by peer"));
+          isFirst = false;
+        },
+      });
+    const { code, err } = await run(admin, args, {
+      fetch: () =>
+        Promise.resolve(
+          new Response(body(), { headers: { "Content-Type": type } }),
+        ),
+    });
+    deepEqual([code, err[0]], [
+      5,
+      "hecate: the relay's answer was cut off: reset by peer",
+    ]);
+  }
 });
