@@ -55,6 +55,11 @@ export function importId(print: string): string {
   return `import-${print}`;
 }
 
+/** All such names lie from the first of these on and before the second. */
+export function importIds(): readonly [string, string] {
+  return [importId(""), importId("\uffff")];
+}
+
 /**
  * Ends letters of one connector, by the ids of their events; those that are no dead letters any more are passed over.
  * @returns which ended here. @throws what the store throws: what is done is done.

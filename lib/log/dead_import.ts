@@ -7,7 +7,7 @@
 
 import type { Position } from "../event.ts";
 import { changeDead } from "./dead_books.ts";
-import { endOf, importId, readAll } from "./dead_ends.ts";
+import { endOf, importId, importIds, readAll } from "./dead_ends.ts";
 import {
   COMMIT_BYTES,
   COMMIT_WRITES,
@@ -170,20 +170,30 @@ async function plan(
   return { seen, sets };
 }
 
-/** What tells the letters apart that died at a moment: a whole batch of them may have. */
-function printsAt(
+/**
+ * What tells the letters apart that died at a moment: a whole batch of them may have. Without those that are named by
+ * their print: these are found by their name, and an import may bring any number of one moment.
+ */
+async function printsAt(
   store: Store,
   connector: string,
   at: number,
 ): Promise<ReadonlySet<string>> {
-  const range = deadAtBetween(connector, { ms: at }, { ms: at + 1 });
-  return store.call(async (kv) => {
-    const prints = new Set<string>();
-    for await (const { value } of kv.list(range, { batchSize: 500 })) {
-      prints.add(textIn(fromValue(value) ?? {}, "print"));
-    }
-    return prints;
-  });
+  const prints = new Set<string>();
+  const [first, last] = importIds();
+  for (
+    const range of [
+      deadAtBetween(connector, { ms: at }, { ms: at, id: first }),
+      deadAtBetween(connector, { ms: at, id: last }, { ms: at + 1 }),
+    ]
+  ) {
+    await store.call(async (kv) => {
+      for await (const { value } of kv.list(range, { batchSize: 500 })) {
+        prints.add(textIn(fromValue(value) ?? {}, "print"));
+      }
+    });
+  }
+  return prints;
 }
 
 async function writeParts(
