@@ -172,5 +172,7 @@ export function shownSettings(
 
 function shown({ kind }: FieldMeta, text: string): string {
   if (kind === "secret") return masked(text);
-  return kind === "url" ? withoutQueryValues(text) : text;
+  // The store's place is an address where it is not a path.
+  const isAddress = kind === "url" || /^https?:\/\//i.test(text);
+  return isAddress ? withoutQueryValues(text) : text;
 }

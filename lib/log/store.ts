@@ -9,10 +9,12 @@
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
+import { isStoreUrl, locationSecrets } from "../config/store_location.ts";
+import { redactor } from "../secrets.ts";
 import { type Kv, KvTimeout, messageOf } from "./kv.ts";
 
 /** How long any one call may take. */
-export const CALL_MS = 5_000;
+const CALL_MS = 5_000;
 /** How long to wait for another process's lock where it can only be waited for (Deno 2.5). */
 const LOCK_MS = 1_000;
 const EXCLUSIVE = true;
@@ -90,7 +92,7 @@ export class Store {
   async refresh(): Promise<void> {
     if (this.isExclusive || this.#isClosed) return;
     if (this.#opening === undefined) {
-      const opening = withTimeout(this.clock, this.#open(), this.#callMs);
+      const opening = openInTime(this.clock, this.#open(), this.#callMs);
       this.#opening = opening;
       const done = () => {
         if (this.#opening === opening) this.#opening = undefined;
@@ -130,14 +132,14 @@ export async function openStore(
     ? "platform"
     : location === ":memory:"
     ? "memory"
-    : /^https?:\/\//i.test(location)
+    : isStoreUrl(location)
     ? "remote"
     : "file";
   if (location !== undefined && kind === "file") {
     return await openFile(location, openKv, options);
   }
   try {
-    const kv = await withTimeout(options.clock, open(), CALL_MS);
+    const kv = await openInTime(options.clock, open(), CALL_MS);
     return new Store({
       kind,
       kv,
@@ -147,13 +149,12 @@ export async function openStore(
       lock: undefined,
     });
   } catch (cause) {
-    // A URL may hold a password: it is not repeated.
+    // Deno's own text repeats the URL, and that may hold a credential.
+    const words = redactor(locationSecrets(location ?? ""))(messageOf(cause));
     throw new StoreError(
       kind === "remote"
-        ? `The KV store at ${hostOf(location)} cannot be opened: ${
-          messageOf(cause)
-        }`
-        : `The KV store cannot be opened: ${messageOf(cause)}`,
+        ? `The KV store at ${hostOf(location)} cannot be opened: ${words}`
+        : `The KV store cannot be opened: ${words}`,
       { cause },
     );
   }
@@ -168,7 +169,7 @@ export async function openExisting(
   options: StoreOptions,
 ): Promise<Store | undefined> {
   if (location === ":memory:") return undefined;
-  if (location !== undefined && !/^https?:\/\//i.test(location)) {
+  if (location !== undefined && !isStoreUrl(location)) {
     try {
       await Deno.stat(resolve(location));
     } catch (error) {
@@ -205,7 +206,7 @@ async function openFile(
     }
     await makeFile(path);
     const open = () => openKv(path);
-    const kv = await withTimeout(options.clock, open(), CALL_MS);
+    const kv = await openInTime(options.clock, open(), CALL_MS);
     return new Store({ kind: "file", kv, open, options, path, lock });
   } catch (cause) {
     quietly(() => lock?.close());
@@ -257,6 +258,20 @@ async function makeFile(path: string): Promise<void> {
   } catch {
     // Only speed is lost. A half-made file must not be what KV meets.
     await Deno.remove(path).catch(() => undefined);
+  }
+}
+
+/** A handle. @throws {KvTimeout} when `ms` pass first: one that comes later is closed; or why it does not open. */
+async function openInTime(
+  clock: Clock,
+  opening: Promise<Kv>,
+  ms: number,
+): Promise<Kv> {
+  try {
+    return await withTimeout(clock, opening, ms);
+  } catch (error) {
+    opening.then((kv) => quietly(() => kv.close()), () => undefined);
+    throw error;
   }
 }
 

@@ -310,6 +310,10 @@ Deno.test("config show: what an address's query says is masked", async () => {
     HEC_TOKEN: "hec-token",
   };
   for (const line of ["config show", "config show --json"]) {
+    const kv = await run(line, {
+      env: { HECATE_KV: "https://kv.example/in?k=queryTok3n&l=abc" },
+    });
+    assert.match(kv.out, /kv\.example\/in\?k=\*{8}&l=\*{8}/);
     const { code, out } = await run(line, { env });
     assert.equal(code, 0);
     assert.match(out, /siem\.example\/in\?token=\*{8}&key=\*{8}&flag#x/);
