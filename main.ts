@@ -45,8 +45,10 @@ const VERSION = "0.1.0";
 const EXIT_CONFIGURATION = 78;
 /** `deno task` and npx may deliver one Ctrl+C twice; only a second one this much later means "at once". */
 const SECOND_SIGNAL_MS = 1_000;
-/** Ends everything within the 5 s that Deno Deploy and the interface give. */
+/** Ends everything within the 5 s that Deno Deploy and the interface give; the fleet takes up to 4 s of it. */
 const STOP_MS = 4_500;
+/** How long a request in flight may go on at the least, while deliveries end. */
+const ANSWER_MS = 500;
 /** How long a cron run goes on draining what waits, a little under its minute. */
 const DRAIN_MS = 50_000;
 /** Far above any configuration, certificate or token. */
@@ -86,21 +88,24 @@ function configurationFault(
 
 /** Starts a relay from an environment. @throws {StartFault} */
 async function startRelay(env: Environment): Promise<Relay> {
+  const ocsf = loadedMap();
   const settings = await readConfiguration({
     env,
     readFile: readText,
     types: Object.values(registry),
+    sinkEnvironment: (relay) => sinkEnvironment(relay, env, ocsf),
   });
   if (!settings.ok) {
     throw configurationFault(settings.faults, settings.warnings);
   }
   const { relay } = settings;
+  redact = redactor(settings.secrets);
   const logger = jsonLogger({
     level: relay.logLevel,
     // deno-lint-ignore no-console -- the logger's own way out
     write: (line) => console.log(line),
     now: () => systemClock.now(),
-    redact: redactor(settings.secrets),
+    redact,
   });
   for (const warning of settings.warnings) {
     logger.log("warn", "config.warning", warning);
@@ -119,7 +124,6 @@ async function startRelay(env: Environment): Promise<Relay> {
     ),
   ]);
   const replays = openReplays(log, settings.relay.expire);
-  const ocsf = loadedMap();
   const environment = sinkEnvironment(relay, env, ocsf);
   const opened = await openFleet({
     ...settings,
@@ -253,6 +257,7 @@ async function serve(parts: {
   const startedAt = systemClock.monotonic();
   const isLasting = !isTemporaryStore(env);
   let isStopping = false;
+  await using undo = new AsyncDisposableStack();
   // The port first: a start that finds it taken must not have used up tokens that are shown only once.
   const opened = Promise.withResolvers<App>();
   const open: { app?: App } = {};
@@ -267,6 +272,9 @@ async function serve(parts: {
         env["HECATE_PORT"] === undefined,
     },
   );
+  const closeServer = () =>
+    Promise.race([server.shutdown(), systemClock.sleep(ANSWER_MS)]);
+  undo.defer(closeServer);
   const { tokens, adminHash } = await openCredentials(store, relay, tell);
   const { history, deadLetters } = replays;
   const acks = new Acks(log, {
@@ -358,6 +366,16 @@ async function serve(parts: {
   risks.start();
   log.share.tell(() => warningsOf(fleet));
   hands.start();
+  const closeServices = async () => {
+    app.close();
+    await Promise.all([
+      acks.close(),
+      hands.close(),
+      watch.close(),
+      risks.close(),
+    ]);
+  };
+  undo.defer(closeServices);
   // Events are taken already. Loaded before anything is said to be ready: never a file of a later release.
   await Promise.all([ocsf.load(), app.load()]);
   fleet.start();
@@ -365,6 +383,7 @@ async function serve(parts: {
   logger.log("info", "start", `Hecate ${VERSION} runs`, {
     connectors: settings.connectors.map(({ name }) => name),
   });
+  undo.move();
   return {
     url,
     log,
@@ -372,17 +391,8 @@ async function serve(parts: {
     async stop() {
       // Deliveries first: they need the log to save their places. Events may come in until the log closes.
       isStopping = true;
-      const closing = server.shutdown();
-      await fleet.stop();
-      await Promise.race([closing, systemClock.sleep(500)]);
-      app.close();
-      await Promise.all([
-        acks.close(),
-        hands.close(),
-        watch.close(),
-        risks.close(),
-        log.close(),
-      ]);
+      await Promise.all([fleet.stop(), closeServer()]);
+      await Promise.all([closeServices(), log.close()]);
       logger.log("info", "stop", "Hecate has stopped; places are saved.");
     },
   };
@@ -417,6 +427,14 @@ function readText(path: string): string {
   return new TextDecoder().decode(bytes.subarray(0, length));
 }
 
+/** Blanks the configuration's secrets, once it is read. */
+let redact = (text: string) => text;
+
+/** Says what went wrong; what the store or a library says of it may hold a secret. */
+function tellFault(text: string): void {
+  for (const line of redact(text).split("\n")) tell(line);
+}
+
 /** Says something to the person at the terminal, beside the log lines on stdout. */
 function tell(line: string): void {
   // deno-lint-ignore no-console -- the terminal is who this is for
@@ -439,7 +457,7 @@ function endOnSignals(stop: () => Promise<void>): void {
     Promise.race([stop(), late]).then(
       () => Deno.exit(0),
       (cause) => {
-        tell(`Hecate did not end in order: ${cause}`);
+        tellFault(`Hecate did not end in order: ${cause}`);
         Deno.exit(1);
       },
     );
@@ -499,10 +517,11 @@ async function main(): Promise<void> {
       Deno.exit(cause.exitCode);
     }
     if (cause instanceof StoreError || cause instanceof ListenFault) {
-      tell(cause.message);
+      tellFault(cause.message);
       Deno.exit(1);
     }
-    throw cause;
+    tellFault(Deno.inspect(cause));
+    Deno.exit(1);
   }
 }
 

@@ -118,7 +118,7 @@ Deno.test("start: a host that is nobody's is one clear line, exit 1, and uses up
   });
 });
 
-Deno.test("stop: SIGTERM and SIGINT end it with exit 0 while a SIEM hangs; the event goes again after the next start", async () => {
+Deno.test("stop: SIGTERM and SIGINT end it in order, with exit 0, while a SIEM and a producer hang; the event goes again after the next start", async () => {
   await inFolder(async (folder) => {
     await using siem = await startDemoSiem({
       targets: { splunk: { protocol: "splunk" } },
@@ -131,6 +131,12 @@ Deno.test("stop: SIGTERM and SIGINT end it with exit 0 while a SIEM hangs; the e
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       siem.fault("splunk", { kind: "hang" });
       await using relay = await startRelay({ env });
+      using upload = await Deno.connect({ port: relay.port });
+      await upload.write(
+        new TextEncoder().encode(
+          "POST /services/collector/event HTTP/1.1\r\nHost: a\r\nAuthorization: Splunk hct_edge\r\nContent-Length: 9\r\n\r\n{",
+        ),
+      );
       assert.equal((await post(relay.url, '{"event":"held"}')).status, 200);
       // Give it the time to be in the middle of the attempt: nothing tells of a request that hangs.
       await poll(async () => {
@@ -142,6 +148,7 @@ Deno.test("stop: SIGTERM and SIGINT end it with exit 0 while a SIEM hangs; the e
       assert.equal(code, 0, relay.stderr());
       // The interface's own bound, not a measure of speed.
       assert.ok(performance.now() - began < 5_000, "it took over 5 s");
+      assert.match(relay.stdout(), /"event_name":"stop"/, relay.stderr());
       siem.clear();
     }
     await using relay = await startRelay({ env });

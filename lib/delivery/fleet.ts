@@ -47,8 +47,8 @@ export interface ConnectorLive extends Live {
   readonly type: string;
 }
 
-/** How long an attempt in flight may go on after `stop`. */
-const STOP_DEADLINE_MS = 4_000;
+/** How long an attempt in flight may go on after `stop`: of the 4.5 s that `main.ts` has, half a second is the log's. */
+const STOP_DEADLINE_MS = 3_500;
 /** How long saving the places may take after that. */
 const SAVE_MS = 500;
 
