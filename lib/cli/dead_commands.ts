@@ -366,7 +366,9 @@ export const deadImport: Command = {
       throw new CliFault(
         EXIT.usage,
         `line ${before + lines + 1} cannot be read: ${messageOf(cause)}`,
-        `Lines before ${before + 1} were taken in, later ones not.`,
+        before === 0
+          ? "Nothing was taken in."
+          : `Taken in were lines 1 to ${before}.`,
       );
     }
     await flush();

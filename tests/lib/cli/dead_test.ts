@@ -206,3 +206,11 @@ Deno.test("dead list and export: an answer that is cut off is told, exit 5", asy
     ]);
   }
 });
+
+Deno.test("dead import of what cannot be read says how far it came, exit 2", async () => {
+  await using admin = await AdminRig.open(["a"]);
+  const { code, err } = await run(admin, ["dead", "import", "."]);
+  equal(code, 2);
+  match(err[0] ?? "", /^hecate: line 1 cannot be read: /);
+  equal(err[1], "Nothing was taken in.");
+});
