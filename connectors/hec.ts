@@ -128,7 +128,7 @@ function judge(reply: HttpReply, now: number, prefix: string): Outcome {
       ...outcome,
       help: `Wrong token or wrong prefix (now ${
         prefix === "" ? "none" : prefix
-      }). Check HEC_TOKEN and HEC_TOKEN_PREFIX.`,
+      }). Check token (HEC_TOKEN) and token_prefix (HEC_TOKEN_PREFIX).`,
     };
   }
   return outcome;
@@ -139,7 +139,7 @@ function judge(reply: HttpReply, now: number, prefix: string): Outcome {
 /** What a connection test says beside the answers' own help. */
 const HINTS: TestHints = {
   notSeen:
-    "That platform's own parsing decides; HEC_WRAP says how events are packed.",
+    "That platform's own parsing decides; wrap (HEC_WRAP) says how events are packed.",
 };
 
 // Type ------------------------------------------------------------------------------------------------------------

@@ -73,22 +73,29 @@ export interface Answer {
   readonly message: string;
 }
 
+/** What a SIEM signals of events that it took. */
+export interface Warning {
+  /** Its trouble, for people; no secrets. */
+  readonly warning?: string;
+  /** So many of them it put elsewhere than they were sent to. */
+  readonly aside?: number;
+}
+
 /** What became of one attempt. Every event is in exactly one state; nothing is implied by silence. */
 export type Outcome =
   /** All were taken. `slowDown`: send at half the rate for this long (milliseconds). */
-  | {
+  | Warning & {
     readonly kind: "delivered";
-    readonly warning?: string;
     readonly slowDown?: number;
   }
   /** All but these were taken; places in `pending` were not looked at and go again at once. */
-  | {
+  | Warning & {
     readonly kind: "rejected";
     readonly rejections: readonly Rejection[];
     readonly pending?: readonly number[];
   }
   /** Weather. Places in `pending` go again after the backoff; absent means all that were not rejected. The rest were taken. */
-  | {
+  | Warning & {
     readonly kind: "retry";
     readonly reason: WeatherReason;
     readonly message: string;
@@ -111,6 +118,8 @@ export type Outcome =
     readonly reason: SetupReason;
     readonly message: string;
     readonly help: string;
+    /** It is the proxy that refuses. */
+    readonly ofProxy?: boolean;
   };
 
 /** What one request may carry. All sizes are bytes of the request body before compression, separators counted. */
@@ -169,6 +178,8 @@ export interface StepFault {
   readonly message: string;
   /** What a person should do; "" where the message says it. */
   readonly help: string;
+  /** The fault is the proxy's: nothing that is known of the vendor fits. */
+  readonly ofProxy?: boolean;
 }
 
 /** One step of a connection test. */
@@ -274,6 +285,6 @@ export interface ConnectorType<S = unknown> {
   readonly settings: ZodType<S>;
   /** What a connection test says beside the answers' own help. */
   readonly hints?: TestHints;
-  /** Offline and cheap. @throws {TypeError} only for what the settings' schema could not see. */
+  /** Offline and cheap. @throws {TypeError} only for what the settings' schema could not see; a {SettingFault} names the setting. */
   open(settings: S, context: ConnectorContext): Sink;
 }

@@ -108,7 +108,7 @@ export class Attempt implements Disposable {
           this.isSent ? "; events may arrive twice" : ""
         }.`
         : `No answer from ${place} in ${seconds}. Usually a firewall: allow this machine's address there.`,
-      { bodySent: this.isSent },
+      { bodySent: this.isSent, ofProxy: this.#peer.isProxy ?? false },
     );
   }
 }

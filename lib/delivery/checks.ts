@@ -57,8 +57,9 @@ function faultOf(outcome: Outcome): StepFault {
     case "split":
     case "retry": {
       const { reason, message } = outcome;
-      const help = outcome.kind === "held" ? outcome.help : "";
-      return { reason, message, help };
+      if (outcome.kind !== "held") return { reason, message, help: "" };
+      const { help, ofProxy = false } = outcome;
+      return { reason, message, help, ofProxy };
     }
     case "rejected": {
       const [first] = outcome.rejections;

@@ -33,7 +33,7 @@ export async function* wayTo(
     first,
     net,
     signal,
-    plan.proxy && proxyPeer(plan.proxy).host,
+    plan.proxy && proxyPeer(plan.proxy),
   );
   yield plan.proxy === undefined || !address.ok ? address : {
     ...address,
@@ -53,12 +53,12 @@ export async function* wayTo(
   }
 }
 
-/** Finds the addresses of a name. @param called what faults call it; absent: by its name */
+/** Finds the addresses of a name. @param peer what faults call it; absent: by its name */
 export async function addressStep(
   host: string,
   { clock }: Pick<WayNet, "clock">,
   signal: AbortSignal,
-  called = host,
+  peer: Peer = { host, port: 0 },
 ): Promise<TestStep> {
   const began = clock.monotonic();
   const ms = () => Math.round(clock.monotonic() - began);
@@ -66,7 +66,6 @@ export async function addressStep(
     const detail = `Address given: ${host}.`;
     return { name: "address", ok: true, ms: ms(), detail };
   }
-  const peer = { host: called, port: 0 };
   const found = await within(clock, peer, signal, async () => {
     const { lookup } = await import("node:dns/promises");
     const all = await lookup(host, { all: true });
@@ -74,7 +73,13 @@ export async function addressStep(
   });
   if (found instanceof TransportError) {
     const late = found.reason === "timeout"
-      ? new TransportError("timeout", `Looking up ${called} took too long.`)
+      ? new TransportError(
+        "timeout",
+        `Looking up ${peer.host} took too long.`,
+        {
+          ofProxy: found.ofProxy,
+        },
+      )
       : found;
     return failed("address", ms(), late);
   }

@@ -63,15 +63,15 @@ function failure(
   hints: TestHints | undefined,
 ): string[] {
   if (fault === undefined) return [detail];
-  const { reason, help } = fault;
+  const { reason, help, ofProxy = false } = fault;
   const isOfAnswer = name === "login" || name === "event";
   return [
     meaning(fault, isOfAnswer),
-    isOfAnswer && REACHED.includes(reason)
+    isOfAnswer && !ofProxy && REACHED.includes(reason)
       ? "The address is right and reachable"
       : "",
     help,
-    hints?.cures?.[reason] ?? "",
+    ofProxy ? "" : hints?.cures?.[reason] ?? "",
   ];
 }
 

@@ -29,7 +29,14 @@ export function classifyStatus(
     case 403:
       return held("forbidden", message);
     case 407:
-      return held("auth", `The proxy wants its own credentials: ${message}`);
+      return {
+        ...held(
+          "auth",
+          `The proxy wants its own credentials: ${message}`,
+          PROXY_HELP,
+        ),
+        ofProxy: true,
+      };
     case 404:
     case 405:
     case 410:
@@ -93,9 +100,10 @@ export function retryAfter(headers: Headers, now: number): number | undefined {
 
 /** The outcome of an attempt that got no judged answer: `retry` for weather, else `held`. */
 export function transportOutcome(error: TransportError): Outcome {
-  const { reason, message } = error;
-  return isWeather(reason)
-    ? { kind: "retry", reason, message }
+  const { reason, message, ofProxy } = error;
+  if (isWeather(reason)) return { kind: "retry", reason, message };
+  return ofProxy
+    ? { ...held(reason, message, PROXY_HELP), ofProxy }
     : held(reason, message);
 }
 
@@ -199,8 +207,8 @@ function redirect(reply: HttpReply): Outcome {
   return held("redirect", `${reply.status}: it sends us on to ${where}.`);
 }
 
-/** Status and words: `400: No data`. */
-function said(reply: HttpReply): string {
+/** Status and words: `400: No data`; the status alone where it came without words. */
+export function said(reply: HttpReply): string {
   const text = words(reply);
   return text === "" ? `${reply.status}` : `${reply.status}: ${text}`;
 }
@@ -213,6 +221,10 @@ function isHtml(reply: HttpReply): boolean {
       new TextDecoder().decode(reply.body.subarray(0, 256)),
     );
 }
+
+/** What a person should do when the proxy refuses. */
+const PROXY_HELP =
+  "Check the proxy's address, user and password (proxy: http://user:password@host:port), and that it may reach the destination.";
 
 /** What a person should do, per reason. */
 const HELP: Readonly<Record<SetupReason, string>> = {

@@ -11,6 +11,7 @@ export function proxyPeer(proxy: URL): Peer {
   return {
     host: `the proxy ${proxy.hostname}`,
     port: Number(proxy.port || 80),
+    isProxy: true,
   };
 }
 
@@ -49,17 +50,22 @@ export async function tunnel(
   if (status < 300) return;
   const refused = `${place} answered ${status} when asked for ${authority}`;
   if (status === 407) {
-    throw new TransportError("auth", `${refused}: its credentials are wrong.`);
+    throw new TransportError(
+      "auth",
+      `${refused}: it wants other credentials.`,
+      { ofProxy: true },
+    );
   }
   if (status === 401 || status === 403) {
     throw new TransportError(
       "forbidden",
       `${refused}: it does not allow that.`,
+      { ofProxy: true },
     );
   }
   throw status >= 500 || status === 429 || status === 408
-    ? new TransportError("server", `${refused}.`)
-    : new TransportError("config", `${refused}.`);
+    ? new TransportError("server", `${refused}.`, { ofProxy: true })
+    : new TransportError("config", `${refused}.`, { ofProxy: true });
 }
 
 /** The header line for the userinfo of a proxy's URL, "" where it has none. */

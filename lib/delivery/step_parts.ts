@@ -35,7 +35,7 @@ export function failed(
   ms: number,
   error: TransportError,
 ): TestStep {
-  const { reason, message } = error;
+  const { reason, message, ofProxy } = error;
   const outcome = transportOutcome(error);
   const help = outcome.kind === "held" && NEEDS_HELP.test(reason)
     ? outcome.help
@@ -45,7 +45,7 @@ export function failed(
     ok: false,
     ms,
     detail: message,
-    fault: { reason, message, help },
+    fault: { reason, message, help, ofProxy },
   };
 }
 

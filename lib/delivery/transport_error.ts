@@ -14,16 +14,23 @@ export class TransportError extends Error {
   readonly weather: boolean;
   /** True when the whole request was handed to the network: the destination may have taken the events. */
   readonly bodySent: boolean;
+  /** True when it is the proxy's fault, not the destination's. */
+  readonly ofProxy: boolean;
 
   constructor(
     reason: WeatherReason | SetupReason,
     message: string,
-    options: { readonly bodySent?: boolean; readonly cause?: unknown } = {},
+    options: {
+      readonly bodySent?: boolean;
+      readonly ofProxy?: boolean;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.reason = reason;
     this.weather = isWeather(reason);
     this.bodySent = options.bodySent ?? false;
+    this.ofProxy = options.ofProxy ?? false;
   }
 }
 

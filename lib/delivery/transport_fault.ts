@@ -10,6 +10,8 @@ import { TransportError } from "./transport_error.ts";
 export interface Peer {
   readonly host: string;
   readonly port: number;
+  /** The proxy on the way; `host` names it in words then. */
+  readonly isProxy?: boolean;
 }
 
 /** One line of the table: the first whose `when` fits the error's texts and codes counts. */
@@ -29,8 +31,10 @@ const FAULTS: readonly Fault[] = [
   {
     when: /Connection refused|ECONNREFUSED/,
     reason: "refused",
-    say: ({ host, port }) =>
-      `${host} answers, but nothing listens on port ${port}. Wrong port, or the collector is off.`,
+    say: ({ host, port, isProxy }) =>
+      `${host} answers, but nothing listens on port ${port}. Wrong port, or the ${
+        isProxy ? "proxy" : "collector"
+      } is off.`,
   },
   {
     when: /ETIMEDOUT|TimedOut|timed out/,
@@ -181,15 +185,21 @@ export function transportFault(
   if (error instanceof TransportError) {
     return error.bodySent === bodySent
       ? error
-      : new TransportError(error.reason, error.message, { bodySent });
+      : new TransportError(error.reason, error.message, {
+        bodySent,
+        ofProxy: error.ofProxy,
+      });
   }
   const text = texts(error);
   const fault = FAULTS.find(({ when }) => when.test(text));
+  const said = fault?.say(peer, text) ??
+    `The exchange with ${at(peer)} failed: ${shorten(text)}`;
+  const ofProxy = peer.isProxy ?? false;
   return new TransportError(
     fault?.reason ?? "unclear",
-    fault?.say(peer, text) ??
-      `The exchange with ${at(peer)} failed: ${shorten(text)}`,
-    { bodySent, cause: error },
+    // A name stays as it is written; words begin a sentence.
+    ofProxy ? said.replace(/^the /, "The ") : said,
+    { bodySent, ofProxy, cause: error },
   );
 }
 

@@ -18,6 +18,7 @@ import {
   makeCertificates,
 } from "../../support/certificates.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
+import { freePort } from "../../support/processes.ts";
 import { ScriptedServer } from "../../support/scripted_server.ts";
 import {
   answer,
@@ -490,6 +491,21 @@ Deno.test("testConnection() of qradar: a web server is none", async () => {
   assert.match(report.diagnosis, /is a web server/);
 });
 
+Deno.test("testConnection(): a proxy that is not there is no fault of the vendor's", async () => {
+  const port = freePort();
+  const report = await tested(
+    "splunk",
+    splunk("https://splunk.example:8088", {
+      SPLUNK_HEC_PROXY: `http://127.0.0.1:${port}`,
+    }),
+  );
+  assert.equal(course(report), "address, connection!");
+  assert.equal(
+    report.diagnosis,
+    `The proxy 127.0.0.1 answers, but nothing listens on port ${port}. Wrong port, or the proxy is off.`,
+  );
+});
+
 Deno.test("testConnection() through a proxy: what the proxy says", async () => {
   const said = async (reply: string, url: string) => {
     await using proxy = new ScriptedServer(async (connection) => {
@@ -510,6 +526,16 @@ Deno.test("testConnection() through a proxy: what the proxy says", async () => {
     /It is the proxy, which finds splunk\.example\./,
   );
   assert.match(wrong.diagnosis, /^The proxy .* answered 407 .*credentials/);
+  assert.match(wrong.diagnosis, /Check the proxy's address, user and password/);
+  assert.doesNotMatch(wrong.diagnosis, /this server/);
+  const unpaid = await said(answer(407), "http://splunk.example:8088");
+  assert.equal(course(unpaid), "address, connection, login!");
+  assert.match(unpaid.diagnosis, /^The proxy wants its own credentials: 407/);
+  assert.match(
+    unpaid.diagnosis,
+    /Check the proxy's address, user and password/,
+  );
+  assert.doesNotMatch(unpaid.diagnosis, /is right and reachable/);
   const gone = await said(answer(502), "https://splunk.example:8088");
   assert.match(gone.diagnosis, /^The proxy .* answered 502/);
   const plain = await said(answer(400, { code: 5 }), "http://splunk.example");

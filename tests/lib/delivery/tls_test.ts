@@ -591,7 +591,7 @@ test("a proxy that is not there is named by every kind of connection", async (c)
     assert.match(fault.message, said);
   };
   const proxy = new URL(`http://127.0.0.1:${port}`);
-  const said = new RegExp(`^the proxy 127.0.0.1 .*nothing .* port ${port}`);
+  const said = new RegExp(`^The proxy 127.0.0.1 .*nothing .* port ${port}`);
   await told("http://siem.example/", {});
   await told("https://siem.example/", { caBundle: c.ca });
   // Over node:tls, where this Deno can.
