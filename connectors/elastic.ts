@@ -31,8 +31,8 @@ import {
   held,
   oneLine,
   retryAfter,
+  said as saidOf,
   webPage,
-  words,
 } from "../lib/delivery/http_sink.ts";
 import { limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import type { EventView } from "../lib/event.ts";
@@ -257,7 +257,7 @@ function judge(reply: HttpReply, batch: BatchBuffer, asked: Asked): Outcome {
   if (!Array.isArray(items)) {
     return held(
       "not_collector",
-      `${status}, but no answer of the bulk API: ${words(reply)}`,
+      `It is no answer of the bulk API. ${saidOf(reply)}`,
       "Check the address: it must be Elasticsearch's own, not Kibana's or a proxy's page.",
     );
   }
@@ -385,19 +385,30 @@ function together(
       fault ??= held("config", each.message, help);
     }
   }
+  const warning = aside === 0 ? {} : {
+    warning:
+      `${aside} of ${verdicts.length} events went to the failure store of ${index}, not to the stream.`,
+    aside,
+  };
   if (later !== undefined) {
     const { reason, message } = later;
     const wait = after === undefined ? {} : { after };
-    return { kind: "retry", reason, message, pending, rejections, ...wait };
+    return {
+      kind: "retry",
+      reason,
+      message,
+      pending,
+      rejections,
+      ...wait,
+      ...warning,
+    };
   }
   if (fault !== undefined && pending.length === verdicts.length) return fault;
   // After a mixed answer the next attempt carries what is held alone, and is.
   if (pending.length + rejections.length > 0) {
-    return { kind: "rejected", rejections, pending };
+    return { kind: "rejected", rejections, pending, ...warning };
   }
-  const warning =
-    `${aside} of ${verdicts.length} events went to the failure store of ${index}, not to the stream.`;
-  return aside > 0 ? { kind: "delivered", warning } : { kind: "delivered" };
+  return { kind: "delivered", ...warning };
 }
 
 function blocked(message: string): Extract<Verdict, { kind: "later" }> {

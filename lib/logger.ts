@@ -15,6 +15,7 @@ export type LogEvent =
   | "delivery.resumed"
   | "delivery.dead"
   | "delivery.expired"
+  | "delivery.warning"
   | "delivery.at_risk"
   | "books.difference"
   | "lease.taken"

@@ -11,8 +11,9 @@ import {
   Session,
   type SessionSignals,
 } from "./session.ts";
+import { type Warned, Warnings } from "./warnings.ts";
 
-export interface DispatcherOptions extends DeliveryContext {
+export interface DispatcherOptions extends Omit<DeliveryContext, "warnings"> {
   /** Waits until the connector's lease is ours. @throws the signal's reason when it aborts first. */
   readonly takeLease: (
     connector: string,
@@ -42,8 +43,9 @@ export interface Live {
   readonly place: Place | undefined;
   /** When the relay took the oldest event that waits; milliseconds since the epoch, null when none does. */
   readonly oldestWaiting: number | null;
-  /** What the SIEM warned of although it takes events, else what is wrong with the scope. */
+  /** What the SIEM warned of a little while ago although it takes events, else what is wrong with the scope. */
   readonly warning: string | null;
+  readonly warned: Warned;
 }
 
 /** What a fault of ours (a thrown error outside an attempt) costs before the loop begins again. */
@@ -51,6 +53,8 @@ const BUG_PAUSE_MS = 1_000;
 
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  /** Of all its sessions. */
+  readonly #warnings: Warnings;
   #holding: Holding | undefined;
   #session: Session | undefined;
   #place: Place | undefined;
@@ -59,13 +63,15 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#warnings = new Warnings(options);
   }
 
   get live(): Live {
     return {
       place: this.#holding?.place ?? this.#place,
       oldestWaiting: this.#session?.oldestWaiting ?? null,
-      warning: this.#session?.warning ?? this.#options.filter?.warning ?? null,
+      warning: this.#warnings.shown ?? this.#options.filter?.warning ?? null,
+      warned: this.#warnings.counts,
     };
   }
 
@@ -171,7 +177,8 @@ export class Dispatcher {
     const stop = holding.handover === undefined
       ? signals.stop
       : AbortSignal.any([signals.stop, holding.handover]);
-    const session = new Session(this.#options, holding, { ...signals, stop }, {
+    const context = { ...this.#options, warnings: this.#warnings };
+    const session = new Session(context, holding, { ...signals, stop }, {
       resting: () => this.#rest(),
       working: () => this.#work(),
     });

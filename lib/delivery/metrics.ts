@@ -1,6 +1,7 @@
 /**
  * The figures as Prometheus reads them (text format 0.0.4), from the same records as status, so that every process
- * answers alike and counters only grow. Labels come from closed sets: connectors, states, the words of the books.
+ * answers alike and counters only grow; warnings alone are counted in the memory of a connector's holder, which tells the
+ * others, and begin at 0 with it. Labels come from closed sets: connectors, states, the words of the books.
  */
 
 import type { ReplayTotals } from "../log/job_totals.ts";
@@ -183,6 +184,16 @@ function metricsOf(report: StatusReport, { deno, now }: Build): Metric[] {
       "hecate_delivery_events_total",
       "Events that the SIEM took.",
       each(({ delivered }) => delivered),
+    ),
+    counter(
+      "hecate_delivery_warnings_total",
+      "Answers that took events and warned, since the holder began.",
+      each(({ warned }) => warned.answers),
+    ),
+    counter(
+      "hecate_delivery_aside_events_total",
+      "Events that the SIEM took but put elsewhere (Elastic's failure store), since the holder began.",
+      each(({ warned }) => warned.aside),
     ),
     counter(
       "hecate_delivery_filtered_events_total",

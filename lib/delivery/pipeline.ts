@@ -52,8 +52,6 @@ interface Flight {
 
 /** Runs ahead under one lease; `run` again and again, one at a time. */
 export class Pipeline {
-  /** What the SIEM warned of at its last answer. */
-  warning: string | undefined;
   /** No attempt before this, on the monotonic clock. */
   notBefore = 0;
   readonly #context: PipelineContext;
@@ -241,7 +239,6 @@ export class Pipeline {
     const isTaken = interruption === undefined && batch.isDecided &&
       batch.refused === 0;
     flight.state = isTaken ? "taken" : "stalled";
-    this.warning = sender.warning;
     this.notBefore = Math.max(this.notBefore, sender.notBefore);
     if (!isTaken) {
       this.#isEnding = true;

@@ -5,6 +5,7 @@ import type { Outcome, Sink } from "../connector.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch, Interruption } from "./batch.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
+import type { Warnings } from "./warnings.ts";
 
 export interface SenderContext {
   /** The connector's name. */
@@ -12,14 +13,14 @@ export interface SenderContext {
   readonly sink: Sink;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Hears what the SIEM warns of. */
+  readonly warnings: Warnings;
 }
 
 export type Held = Extract<Outcome, { kind: "held" }>;
 
 /** A connector's attempts under one lease, one at a time. */
 export class Sender {
-  /** The SIEM took everything but signals trouble: its words, until an attempt goes without. */
-  warning: string | undefined;
   /** No attempt before this, on the monotonic clock: the SIEM asked for half the rate. */
   notBefore = 0;
   readonly #context: SenderContext;
@@ -67,6 +68,7 @@ export class Sender {
         abort,
       );
       const interruption = batch.apply(outcome, this.#buffer);
+      this.#heed(outcome);
       if (outcome.kind === "delivered") this.#pace(outcome, started);
       return interruption;
     } catch (cause) {
@@ -92,13 +94,18 @@ export class Sender {
     }
   }
 
+  #heed(outcome: Outcome): void {
+    if (outcome.kind === "split" || outcome.kind === "held") return;
+    const { warning, aside } = outcome;
+    if (warning !== undefined) this.#context.warnings.tell(warning, aside);
+  }
+
   /** Half the rate is a pause as long as the attempt took. */
   #pace(
-    { warning, slowDown = 0 }: Extract<Outcome, { kind: "delivered" }>,
+    { slowDown = 0 }: Extract<Outcome, { kind: "delivered" }>,
     started: number,
   ): void {
     const now = this.#context.clock.monotonic();
-    this.warning = warning;
     this.#slowUntil = Math.max(this.#slowUntil, now + slowDown);
     if (now < this.#slowUntil) this.notBefore = now + (now - started);
   }

@@ -101,16 +101,11 @@ export class Session {
       : undefined;
     this.#replay = ReplayTurns.open(
       context,
-      holding,
+      { holding, settlement: this.#settlement },
       { ends, stop: this.#stop },
       () => this.wake(),
     );
     this.#rest = rest;
-  }
-
-  /** What the SIEM warned of at its last answer. */
-  get warning(): string | undefined {
-    return this.#pipeline?.warning ?? this.#sender.warning;
   }
 
   /** When the relay took the oldest event that waits, as far as the loop has seen; milliseconds since the epoch. */
@@ -183,7 +178,8 @@ export class Session {
     }
     if (batch.count === 0) return;
     const wait = Math.max(
-      this.#notBefore,
+      // A replay may have found the SIEM well meanwhile.
+      this.#isWell ? 0 : this.#notBefore,
       this.#sender.notBefore,
       this.#pipeline?.notBefore ?? 0,
     ) - clock.monotonic();

@@ -4,8 +4,9 @@ import { booksOf, type ConnectorBooks } from "../log/books.ts";
 import type { Place, PlaceState } from "../log/cursor.ts";
 import { type Holder, readHolders } from "../log/holders.ts";
 import type { EventLog } from "../log/log.ts";
-import { newPlace, readBooks } from "../log/places.ts";
+import { NOWHERE, readBooks } from "../log/places.ts";
 import { type Loss, lossOf } from "./risk.ts";
+import { NEVER_WARNED, type Warned } from "./warnings.ts";
 
 /** A connector of the configuration, as its own process knows it. */
 export interface ReportedConnector {
@@ -17,8 +18,10 @@ export interface ReportedConnector {
   readonly isDisabled: boolean;
   /** False: no source names it; it owes nothing and counts nothing. */
   readonly isFed: boolean;
-  /** What the SIEM warned of although it takes events. */
+  /** What the SIEM warned of a little while ago although it takes events. */
   readonly warning: string | null;
+  /** How often it did, to this process. Absent: never. */
+  readonly warned?: Warned;
 }
 
 /** All times RFC 3339 UTC or null, all counts integers. */
@@ -74,7 +77,10 @@ export interface ConnectorReport {
     }
     | null;
   readonly next_attempt_at: string | null;
+  /** What the SIEM warned of in the last minutes although it takes events, or what is wrong with the scope. */
   readonly warning: string | null;
+  /** How often the SIEM warned, since the holder began. */
+  readonly warned: Warned;
 }
 
 /** Puts the report together from the store's records, so that every process answers alike. */
@@ -109,7 +115,7 @@ export async function statusReport(parts: {
     },
     connectors: (await Promise.all(connectors.map(async (connector) => {
       const { name, isFed } = connector;
-      const place = isFed ? records.places.get(name) : NOTHING;
+      const place = isFed ? records.places.get(name) : NOWHERE;
       if (place === undefined) return [];
       const books = booksOf(
         place,
@@ -123,6 +129,7 @@ export async function statusReport(parts: {
       return [report(connector, place, {
         books,
         holder: holders.get(name),
+        isOurs: holders.get(name)?.instance === log.options.instance,
         oldest,
         loss: lossOf(oldest, expire, clock.now()),
       })];
@@ -130,15 +137,14 @@ export async function statusReport(parts: {
   };
 }
 
-/** The place of a connector that gets nothing. */
-const NOTHING = newPlace("newest", new Map(), { lanes: {} });
-
 function report(
-  { name, type, isDisabled, warning }: ReportedConnector,
+  { name, type, isDisabled, warning, warned = NEVER_WARNED }: ReportedConnector,
   place: Place,
   store: {
     readonly books: ConnectorBooks;
     readonly holder: Holder | undefined;
+    /** This process holds it, and knows more than it told the others. */
+    readonly isOurs: boolean;
     /** When the oldest event that waits was accepted. */
     readonly oldest: number | null;
     readonly loss: Loss;
@@ -166,6 +172,7 @@ function report(
     },
     next_attempt_at: isDisabled ? null : rfc3339(place.nextAttemptAt),
     warning: warning ?? (store.holder?.warning || null),
+    warned: store.isOurs ? warned : store.holder?.warned ?? warned,
   };
 }
 

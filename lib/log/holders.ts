@@ -1,7 +1,7 @@
 /** Whose the connectors are, for status: read from the leases, so that every process answers alike. */
 
 import { leases, processes } from "./keys.ts";
-import { fromValue, isRecord, textIn } from "./kv.ts";
+import { fromValue, isRecord, numberIn, textIn } from "./kv.ts";
 import type { EventLog } from "./log.ts";
 
 /** Whose a connector is. */
@@ -9,6 +9,8 @@ export interface Holder {
   readonly instance: string;
   /** What the SIEM warned of, as far as the holder told the others (`share.ts`); "": nothing. */
   readonly warning: string;
+  /** How often: answers with a warning, and events that these put aside, since the holder began. */
+  readonly warned: { readonly answers: number; readonly aside: number };
 }
 
 /**
@@ -34,8 +36,16 @@ export function readHolders(
       const isLeft = record["released"] === true ||
         (store.isExclusive && holder !== options.instance);
       if (isLeft) continue;
-      const warning = textIn(warnings.get(holder) ?? {}, connector);
-      holders.set(connector, { instance: holder, warning });
+      const told = warnings.get(holder)?.[connector];
+      const said = isRecord(told) ? told : {};
+      holders.set(connector, {
+        instance: holder,
+        warning: textIn(said, "warning"),
+        warned: {
+          answers: numberIn(said, "answers"),
+          aside: numberIn(said, "aside"),
+        },
+      });
     }
     return holders;
   });

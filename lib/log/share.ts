@@ -28,6 +28,15 @@ export interface Held {
   handOver(): void;
 }
 
+/** What a holder's SIEM warned of, for the other processes. */
+export interface Told {
+  /** "": nothing lately. */
+  readonly warning: string;
+  /** How often, and how many events it put aside. */
+  readonly answers: number;
+  readonly aside: number;
+}
+
 /** What is known of another process. */
 interface Seen {
   readonly version: string;
@@ -47,7 +56,7 @@ export class Share {
   #living = 1;
   #waiting = 0;
   #running: Promise<void> | undefined;
-  #warnings: () => Readonly<Record<string, string>> = () => ({});
+  #warnings: () => Readonly<Record<string, Told>> = () => ({});
 
   /** `id`: unique for ever. `stop`: the process leaves. */
   constructor(parts: {
@@ -76,7 +85,7 @@ export class Share {
   }
 
   /** What to tell the others: by connector held here, what its SIEM warned of; short, all fit one value. */
-  tell(warnings: () => Readonly<Record<string, string>>): void {
+  tell(warnings: () => Readonly<Record<string, Told>>): void {
     this.#warnings = warnings;
   }
 

@@ -415,12 +415,33 @@ Deno.test("elastic: all of a batch refused is held by the guard, until one is ta
   );
 });
 
+Deno.test("elastic: an event over several lines is wrapped on one", async () => {
+  await using sink = openSink(elastic, {
+    ELASTIC_URL: "http://127.0.0.1:9",
+    ELASTIC_API_KEY: "a2V5",
+  });
+  const text = bodyText(sink, hecRun('{"event":{"a":\n[1,\r\n 2]}}'));
+  assert.equal(text.split("\n").length, 3);
+  assert.match(text, /,"unmapped":\{"a":\[1, 2\]\}\}\n$/);
+});
+
 Deno.test("T28 elastic: what the failure store took is delivered with a warning", async () => {
   const { outcome } = await attempt(
     items([201], [201, undefined, { failure_store: "used" }], [201], [201]),
   );
   assert.ok(outcome.kind === "delivered");
   assert.match(outcome.warning ?? "", /^1 of 4 events .*failure store/);
+  assert.equal(outcome.aside, 1);
+});
+
+Deno.test("T28 elastic: the failure store counts beside refusals and what goes again", async () => {
+  const aside = [201, undefined, { failure_store: "used" }] as const;
+  for (const other of [[400, { type: "x", reason: "no" }], [429]] as const) {
+    const { outcome } = await attempt(items(aside, aside, [201], other));
+    assert.ok(outcome.kind === "rejected" || outcome.kind === "retry");
+    assert.equal(outcome.aside, 2);
+    assert.match(outcome.warning ?? "", /^2 of 4 events .*failure store/);
+  }
 });
 
 Deno.test("T29 elastic: items all 403 hold the connector, nothing dies", async () => {

@@ -217,7 +217,10 @@ Deno.test("metricsText() tells replays by state, and their events of every conne
   const report = {
     version: "1",
     log: { events: 0, bytes: 0, oldest: null, full: false, damaged: 0 },
-    connectors: [{ name: "a", state: "connected" }, { name: "b" }],
+    connectors: [
+      { name: "a", state: "connected", warned: { answers: 7, aside: 3 } },
+      { name: "b", warned: { answers: 0, aside: 0 } },
+    ],
   };
   const text = metricsText(
     // Only what this looks at.
@@ -231,6 +234,16 @@ Deno.test("metricsText() tells replays by state, and their events of every conne
       ]),
     },
   );
+  const of = (start: string) =>
+    text.split("\n").filter((line) => line.startsWith(`${start}{`));
+  deepEqual(of("hecate_delivery_warnings_total"), [
+    'hecate_delivery_warnings_total{connector="a"} 7',
+    'hecate_delivery_warnings_total{connector="b"} 0',
+  ]);
+  deepEqual(of("hecate_delivery_aside_events_total"), [
+    'hecate_delivery_aside_events_total{connector="a"} 3',
+    'hecate_delivery_aside_events_total{connector="b"} 0',
+  ]);
   const lines = text.split("\n").filter((line) =>
     /^hecate_replay(s|_events_total)\{/.test(line)
   );

@@ -270,10 +270,51 @@ Deno.test("Session does not resend what was taken with a warning, and goes at ha
   assert.equal(rig.sink.unanswered, 0);
   rig.clock.advance(1);
   assert.equal(await rig.sink.next(DELIVERED), "1");
-  await rig.fleet.wake();
-  assert.equal(rig.fleet.live()[0]?.warning, null);
   await rig.stop();
 });
+
+const ASIDE = { warning: "3 of 4 events elsewhere.", aside: 3 } as const;
+
+/** Both ways to send: one batch at a time, and several in flight. */
+for (const inFlight of [1, 3]) {
+  Deno.test(`a warning is shown for five minutes, counted, and logged when it begins (inFlight ${inFlight})`, async () => {
+    const rig = new Rig({ inFlight });
+    const began = new Date(rig.clock.now()).toISOString();
+    for (
+      const outcome of [{ kind: "delivered", ...ASIDE }, DELIVERED] as const
+    ) {
+      rig.append("0");
+      await rig.sink.next(outcome);
+      await rig.fleet.wake();
+    }
+    const live = () => rig.fleet.live()[0];
+    assert.equal(live()?.warning, `${ASIDE.warning} (3 since ${began}.)`);
+    // Also beside refusals and weather.
+    rig.append("a", "b");
+    const rejections = [{ at: 0, reason: "rejected", message: "no" }] as const;
+    await rig.sink.next({ kind: "rejected", rejections, ...ASIDE });
+    await rig.fleet.wake();
+    rig.append("c", "d");
+    await rig.sink.next({ ...BUSY, pending: [1], ...ASIDE });
+    await rig.fleet.wake();
+    rig.clock.advance(1000);
+    await rig.sink.next(DELIVERED);
+    await rig.fleet.wake();
+    assert.equal(live()?.warning, `${ASIDE.warning} (9 since ${began}.)`);
+    assert.deepEqual(live()?.warned, { answers: 3, aside: 9 });
+    const warned = () => rig.said.filter((each) => each === "delivery.warning");
+    assert.equal(warned().length, 1);
+    rig.clock.advance(5 * 60_000);
+    assert.equal(live()?.warning, null);
+    rig.append("e");
+    await rig.sink.next({ kind: "delivered", warning: "again" });
+    await rig.fleet.wake();
+    assert.equal(live()?.warning, "again");
+    assert.deepEqual(live()?.warned, { answers: 4, aside: 9 });
+    assert.equal(warned().length, 2);
+    await rig.stop();
+  });
+}
 
 Deno.test("Session takes what a connector throws for a bug: logged with its stack, tried again", async () => {
   const rig = new Rig();

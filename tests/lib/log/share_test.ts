@@ -94,12 +94,18 @@ Deno.test("processes over one store share the connectors, and share anew when on
       .toSorted(),
     [..."aaabbbccc"],
   );
-  a.log.share.tell(() => Object.fromEntries(NAMES.map((name) => [name, "!"])));
+  a.log.share.tell(() =>
+    Object.fromEntries(
+      NAMES.map((name) => [name, { warning: "!", answers: 2, aside: 1 }]),
+    )
+  );
   await pass(LEASE_MS);
   const holders = await readHolders(b.log);
   deepEqual(holders, await readHolders(a.log));
-  for (const { instance, warning } of holders.values()) {
+  for (const { instance, warning, warned } of holders.values()) {
     equal(warning, instance === "a" ? "!" : "", "the holder's own words only");
+    const counts = instance === "a" ? [2, 1] : [0, 0];
+    deepEqual([warned.answers, warned.aside], counts);
   }
 
   // Given back in order: within a poll.
