@@ -102,8 +102,8 @@ export const eventLine: Slot = { op: EVENT_LINE };
 export const eventTextLine: Slot = { op: EVENT_TEXT_LINE };
 
 /**
- * When it happened, in seconds: the envelope's own digits (quotes included), else an OCSF event's time with its point
- * moved, else the receipt with three decimals.
+ * When it happened, in seconds: the envelope's own digits (quotes included), else an OCSF event's time, else the
+ * receipt, with three decimals.
  */
 export const seconds: Slot = { op: SECONDS };
 
@@ -202,7 +202,10 @@ export function jsonText(paths: Paths, fallback = ""): Slot {
   return field(JSON_TEXT, paths, JSON.stringify(fallback));
 }
 
-/** What `table` says for a field's text (`severity_id`'s digits), written as it stands; else `fallback`, likewise. */
+/**
+ * What `table` says for a field's text or whole number (`severity_id`'s digits), written as it stands; else `fallback`,
+ * likewise.
+ */
 export function mapped(
   paths: Paths,
   table: Readonly<Record<string, string>>,

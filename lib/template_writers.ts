@@ -6,7 +6,6 @@
 
 import type { EventView } from "./event.ts";
 import { eventTime, writeEventIsoTime } from "./format/event_time.ts";
-import { OCSF_TIME, withOcsfTime } from "./format/ocsf_event.ts";
 import type { ByteMap } from "./json/byte_map.ts";
 import {
   copyBytes,
@@ -23,7 +22,6 @@ import { literalEnd } from "./json/literals.ts";
 import {
   MOVED_POINT_BYTES,
   NUMBER_BYTES,
-  type TimeUnit,
   writeAsSeconds,
   writeInteger,
   writeSeconds as writeAsDecimals,
@@ -35,12 +33,15 @@ import {
   writeTextAsJson,
 } from "./json/strings.ts";
 import { ISO_BYTES, writeMilliseconds } from "./json/times.ts";
+import { wholeNumber } from "./json/whole_number.ts";
 import type { GrowingBytes } from "./template.ts";
 
 const QUOTE = 0x22, MINUS = 0x2d, ZERO = 0x30, LOWER_N = 0x6e;
 const OPEN_OBJECT = 0x7b, OPEN_ARRAY = 0x5b;
 
 const MESSAGE = literal('"message":');
+
+const encoder = new TextEncoder();
 
 // Bytes and spans -------------------------------------------------------------------------------------------------
 
@@ -143,13 +144,8 @@ export function writeSeconds(view: EventView, into: GrowingBytes): void {
 
 /** The time of an event whose envelope has none. */
 function writeMadeSeconds(view: EventView, into: GrowingBytes): void {
-  const spans = withOcsfTime(view);
-  if (spans !== undefined) {
-    const start = spans.start(OCSF_TIME), end = spans.end(OCSF_TIME);
-    if (writeMoved(view, start, end, "milliseconds", into)) return;
-  }
   into.room(NUMBER_BYTES);
-  into.length = writeAsDecimals(view.receivedAt, into.bytes, into.length);
+  into.length = writeAsDecimals(eventTime(view), into.bytes, into.length);
 }
 
 export function writeEpochSeconds(view: EventView, into: GrowingBytes): void {
@@ -160,7 +156,7 @@ export function writeEpochSeconds(view: EventView, into: GrowingBytes): void {
     end--;
   }
   // A text that is no number leaves as it came: its reader has to judge it.
-  if (!writeMoved(view, start, end, "by magnitude", into)) {
+  if (!writeMoved(view, start, end, into)) {
     writeSpan(view, TIME, into);
   }
 }
@@ -169,7 +165,6 @@ function writeMoved(
   view: EventView,
   start: number,
   end: number,
-  unit: TimeUnit,
   into: GrowingBytes,
 ): boolean {
   into.room(end - start + MOVED_POINT_BYTES);
@@ -177,7 +172,6 @@ function writeMoved(
     view.bytes,
     start,
     end,
-    unit,
     into.bytes,
     into.length,
   );
@@ -284,7 +278,7 @@ export function writeJson(
   copyLine(view, start, end, into);
 }
 
-/** What the table says for a value. @returns false where it says nothing and nothing was written. */
+/** What the table says for a value; for a whole number, however it is spelt. @returns false where it says nothing and nothing was written. */
 export function writeMapped(
   bytes: Uint8Array,
   start: number,
@@ -292,10 +286,16 @@ export function writeMapped(
   table: ByteMap | undefined,
   into: GrowingBytes,
 ): boolean {
-  const isString = bytes[start] === QUOTE;
-  const found = isString
-    ? table?.get(bytes, start + 1, end - 1)
-    : table?.get(bytes, start, end);
+  const quote = bytes[start] === QUOTE ? 1 : 0;
+  let found = table?.get(bytes, start + quote, end - quote);
+  // A lone digit has no other spelling: the commonest value that tables leave out costs no second look.
+  if (found === undefined && end - start - 2 * quote > 1) {
+    const number = wholeNumber(bytes, start, end);
+    if (!Number.isNaN(number)) {
+      const spelt = encoder.encode(`${number}`);
+      found = table?.get(spelt, 0, spelt.length);
+    }
+  }
   if (found === undefined) return false;
   into.room(found.length);
   into.length = copyBytes(found, 0, found.length, into.bytes, into.length);

@@ -57,7 +57,7 @@ export function writeEventIsoTime(
 
 /**
  * When it happened, in whole milliseconds: the envelope's time by its magnitude, else the time of `ocsf`, else the
- * receipt. A text that is no number says nothing here.
+ * receipt. What is no number, or too far away to be a time, says nothing here.
  */
 export function eventTime(view: EventView, ocsf: EventView = view): number {
   let start = view.start(TIME), end = view.end(TIME);
@@ -70,7 +70,10 @@ export function eventTime(view: EventView, ocsf: EventView = view): number {
     if (!Number.isNaN(time)) return time;
   }
   const spans = withOcsfTime(ocsf);
-  if (spans === undefined) return view.receivedAt;
-  const from = spans.start(OCSF_TIME), to = spans.end(OCSF_TIME);
-  return readMilliseconds(ocsf.bytes, from, to, "milliseconds");
+  if (spans !== undefined) {
+    const from = spans.start(OCSF_TIME), to = spans.end(OCSF_TIME);
+    const time = readMilliseconds(ocsf.bytes, from, to, "milliseconds");
+    if (!Number.isNaN(time)) return time;
+  }
+  return view.receivedAt;
 }

@@ -48,12 +48,16 @@ export function writePadded(
   }
 }
 
-/** Writes milliseconds as seconds with three decimals: `1773360000.123`. @returns the place after it. */
+/** Writes whole milliseconds as seconds with three decimals: `1773360000.123`. @returns the place after it. */
 export function writeSeconds(
   milliseconds: number,
   out: Uint8Array,
   at: number,
 ): number {
+  if (milliseconds < 0) {
+    out[at++] = MINUS;
+    milliseconds = -milliseconds;
+  }
   const seconds = Math.floor(milliseconds / 1000);
   const rest = milliseconds - seconds * 1000;
   at = writeInteger(seconds, out, at);
@@ -90,7 +94,7 @@ export function digitsEnd(
 }
 
 /**
- * Writes the number text `bytes[start … end)` as seconds by moving its decimal point: no digit is lost, none is made up
+ * Writes the number text `bytes[start … end)`, whose unit its magnitude tells, as seconds by moving its decimal point: no digit is lost, none is made up
  * save zeros. @returns the place after it, or -1 when it is no JSON number, or one so far from a time that its digits
  * cannot be written out; then nothing that counts was written.
  */
@@ -98,7 +102,6 @@ export function writeAsSeconds(
   bytes: Uint8Array,
   start: number,
   end: number,
-  unit: TimeUnit,
   out: Uint8Array,
   at: number,
 ): number {
@@ -128,7 +131,7 @@ export function writeAsSeconds(
 
   if (i === wholeEnd && bytes[whole] !== ZERO) {
     const digits = wholeEnd - whole;
-    const places = unit === "milliseconds" ? 3 : placesByMagnitude(digits);
+    const places = placesByMagnitude(digits);
     if (digits > places) {
       at = copyBytes(bytes, start, wholeEnd - places, out, at);
       if (places === 0) return at;
@@ -146,9 +149,7 @@ export function writeAsSeconds(
   let zeros = 0;
   while (zeros < count && digit(zeros) === ZERO) zeros++;
   let point = wholeEnd - whole + exponent;
-  const places = unit === "milliseconds"
-    ? 3
-    : placesByMagnitude(zeros === count ? 0 : point - zeros);
+  const places = placesByMagnitude(zeros === count ? 0 : point - zeros);
   if (places === 0) return copyBytes(bytes, start, end, out, at);
   point -= places;
   if (point < -20 || point > count + 20) return -1;

@@ -23,13 +23,19 @@ const MOST_DIGITS = 16;
 
 const decoder = new TextDecoder();
 
-function clamped(milliseconds: number): number {
-  return Math.min(LATEST, Math.max(EARLIEST, Math.trunc(milliseconds)));
+/** Nanoseconds of a time fit in 64 bits: who writes one has no more digits. */
+const MOST_BY_MAGNITUDE = 19;
+
+/** Whole milliseconds; NaN for no time. */
+function whole(milliseconds: number): number {
+  return milliseconds >= EARLIEST && milliseconds < LATEST + 1
+    ? Math.trunc(milliseconds)
+    : NaN;
 }
 
 /**
  * The time that the number text `bytes[start … end)` says, in whole milliseconds from `EARLIEST` to `LATEST`; what is
- * finer is cut off. NaN when it is no JSON number.
+ * finer is cut off. NaN when it is no JSON number, or too far away to be a time.
  */
 export function readMilliseconds(
   bytes: Uint8Array,
@@ -37,10 +43,10 @@ export function readMilliseconds(
   end: number,
   unit: TimeUnit,
 ): number {
-  const whole = start < end && bytes[start] === MINUS ? start + 1 : start;
-  const wholeEnd = digitsEnd(bytes, whole, end);
-  const digits = wholeEnd - whole;
-  if (digits === 0 || digits > 1 && bytes[whole] === ZERO) return NaN;
+  const first = start < end && bytes[start] === MINUS ? start + 1 : start;
+  const wholeEnd = digitsEnd(bytes, first, end);
+  const digits = wholeEnd - first;
+  if (digits === 0 || digits > 1 && bytes[first] === ZERO) return NaN;
   let i = wholeEnd;
   if (i < end && bytes[i] === POINT) {
     i = digitsEnd(bytes, wholeEnd + 1, end);
@@ -50,16 +56,15 @@ export function readMilliseconds(
 
   const places = unit === "milliseconds" ? 3 : placesByMagnitude(digits);
   const wanted = digits - places + 3;
-  let value = 0;
-  if (wanted > MOST_DIGITS) {
-    value = Infinity;
-  } else {
-    for (let n = 0, at = whole; n < wanted; n++, at++) {
-      if (at === wholeEnd) at++; // The point, or the end.
-      value = value * 10 + (at < end ? (bytes[at] as number) - ZERO : 0);
-    }
+  if (wanted > MOST_DIGITS || places > 0 && digits > MOST_BY_MAGNITUDE) {
+    return NaN;
   }
-  return clamped(whole > start ? -value : value);
+  let value = 0;
+  for (let n = 0, at = first; n < wanted; n++, at++) {
+    if (at === wholeEnd) at++; // The point, or the end.
+    value = value * 10 + (at < end ? (bytes[at] as number) - ZERO : 0);
+  }
+  return whole(first > start ? -value : value);
 }
 
 /** The rare number with an exponent, which begins at `at`. */
@@ -75,10 +80,11 @@ function readExponent(
   if (bytes[i] === MINUS || bytes[i] === PLUS) i++;
   if (i >= end || digitsEnd(bytes, i, end) !== end) return NaN;
   const value = Number(decoder.decode(bytes.subarray(start, end)));
-  if (unit === "milliseconds") return clamped(value);
-  const whole = Math.trunc(Math.abs(value));
-  const digits = whole < 1e11 ? 1 : whole < 1e14 ? 12 : whole < 1e17 ? 15 : 18;
-  return clamped(value * 10 ** (3 - placesByMagnitude(digits)));
+  if (unit === "milliseconds") return whole(value);
+  const size = Math.abs(value);
+  if (size >= 10 ** MOST_BY_MAGNITUDE) return NaN;
+  const digits = size < 1e11 ? 1 : size < 1e14 ? 12 : size < 1e17 ? 15 : 18;
+  return whole(value * 10 ** (3 - placesByMagnitude(digits)));
 }
 
 /** Writes whole milliseconds since the Unix epoch, which may be before it. @returns the place behind them. */

@@ -1,13 +1,14 @@
 /**
- * Any event as one valid OCSF 1.1.0 event on one line: mapped by the first profile that fits, else wrapped as a Base
- * Event. The original stays whole: an object byte for byte (but for line breaks between tokens) in `unmapped`, text
- * unchanged in `raw_data`.
+ * Any event as one valid OCSF 1.1.0 event: mapped by the first profile that fits, else wrapped as a Base
+ * Event. The original stays whole: an object byte for byte in `unmapped` (line breaks between its tokens too: the only
+ * ones of what is written), text unchanged in `raw_data`.
  */
 
 import type { EventView } from "../event.ts";
 import { validateJson } from "../json/scanner.ts";
-import { EVENT, FIELDS, MULTILINE, TIME } from "../json/spans.ts";
+import { EVENT, FIELDS, TIME } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
+import { readMilliseconds } from "../json/times.ts";
 import type { GrowingBytes } from "../template.ts";
 import { writeString } from "../template_writers.ts";
 import { putEnrichments } from "./enrichments.ts";
@@ -18,7 +19,7 @@ import {
   putAscii,
   putAsString,
   putInteger,
-  putOneLine,
+  putMilliseconds,
   putSpan,
   putText,
 } from "./put.ts";
@@ -86,10 +87,8 @@ const surroundings: Surroundings = {
   before(_source, profile, into) {
     const { view } = source;
     readOwnTime(profile);
-    let time = envelopeTime(view);
-    if (time === NO_TIME) time = ownTime;
     putAscii(',"time":', into);
-    putInteger(time === NO_TIME ? view.receivedAt : time, into);
+    putMilliseconds(timeOf(view), into);
   },
   after(_source, into) {
     const { view } = source;
@@ -105,12 +104,17 @@ const surroundings: Surroundings = {
   },
 };
 
-/** The envelope's time in milliseconds; `NO_TIME` where it has none, or one that is none. */
-function envelopeTime(view: EventView): number {
-  const start = view.start(TIME), end = view.end(TIME);
-  if (start === end) return NO_TIME;
-  const quotes = view.bytes[start] === QUOTE ? 1 : 0;
-  return readTime(view.bytes, start + quotes, end - quotes);
+/** The envelope's time in milliseconds, which may lie before 1970, else the event's own, else the receipt. */
+function timeOf(view: EventView): number {
+  const quotes = view.bytes[view.start(TIME)] === QUOTE ? 1 : 0;
+  const start = view.start(TIME) + quotes, end = view.end(TIME) - quotes;
+  if (start < end) {
+    let time = readMilliseconds(view.bytes, start, end, "by magnitude");
+    if (!Number.isNaN(time)) return time;
+    time = readTime(view.bytes, start, end);
+    if (time !== NO_TIME) return time;
+  }
+  return ownTime === NO_TIME ? view.receivedAt : ownTime;
 }
 
 function readOwnTime(profile: CompiledProfile): void {
@@ -144,8 +148,7 @@ function putOriginal(view: EventView, into: GrowingBytes): void {
     putText(bytes, start, end, into);
   } else if (bytes[start] === LEFT_BRACE) {
     putAscii(',"unmapped":', into);
-    if (view.flags & MULTILINE) putOneLine(bytes, start, end, into);
-    else putSpan(bytes, start, end, into);
+    putSpan(bytes, start, end, into);
   } else {
     putAscii(',"raw_data":', into);
     if (bytes[start] === QUOTE) putSpan(bytes, start, end, into);

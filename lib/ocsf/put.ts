@@ -3,6 +3,7 @@
 import { copyBytes, copyOneLine } from "../json/copy.ts";
 import { NUMBER_BYTES, writeInteger } from "../json/numbers.ts";
 import { MAX_ESCAPED, writeTextAsJson } from "../json/strings.ts";
+import { writeMilliseconds } from "../json/times.ts";
 import type { GrowingBytes } from "../template.ts";
 import { writeString } from "../template_writers.ts";
 
@@ -55,6 +56,12 @@ export function putAscii(text: string, into: GrowingBytes): void {
 export function putInteger(value: number, into: GrowingBytes): void {
   into.room(NUMBER_BYTES);
   into.length = writeInteger(value, into.bytes, into.length);
+}
+
+/** A time in whole milliseconds, which may lie before 1970. */
+export function putMilliseconds(value: number, into: GrowingBytes): void {
+  into.room(NUMBER_BYTES);
+  into.length = writeMilliseconds(value, into.bytes, into.length);
 }
 
 /** Text as a JSON string with its quotes; U+FFFD for what is no UTF-8. */

@@ -10,7 +10,6 @@ import {
   FLAGS,
   KIND_MASK,
   METADATA,
-  MULTILINE,
   OBJECT,
   RAW,
   ROW,
@@ -30,7 +29,10 @@ const IS_OCSF = 1, IS_OTHER = 2;
 const KINDS = KIND_MASK << VALUE_KIND_SHIFT | KIND_MASK << EVENT_KIND_SHIFT;
 const OBJECTS = OBJECT << VALUE_KIND_SHIFT | OBJECT << EVENT_KIND_SHIFT;
 
-/** Writes an event that is no OCSF event as one, on one line. Never throws. */
+/**
+ * Writes an event that is no OCSF event as one. Line breaks stand between its tokens only where they did in the event
+ * that came. Never throws.
+ */
 export type MapEvent = (view: EventView, into: GrowingBytes) => void;
 
 /** What is known of one segment; lives as long as the segment. */
@@ -159,7 +161,7 @@ class MappedSegment implements Segment, GrowingBytes {
       plain === undefined ? view : new EventView().at(plain, view.index),
       this,
     );
-    this.spans[row + FLAGS] = view.flags & ~(RAW | MULTILINE | KINDS) | OBJECTS;
+    this.spans[row + FLAGS] = view.flags & ~(RAW | KINDS) | OBJECTS;
     this.spans[row + RUN] = view.segment.spans[row + RUN] ?? 0;
     this.spans[row + ENVELOPE] = this.spans[row + EVENT] = start;
     this.spans[row + ENVELOPE + 1] = this.spans[row + EVENT + 1] = this.length;

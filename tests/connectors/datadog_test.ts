@@ -498,3 +498,13 @@ Deno.test("datadog: events of more than 18 hours ago are delivered with a warnin
   assert.ok(outcome.kind === "delivered");
   assert.match(outcome.warning ?? "", /18 h/);
 });
+
+Deno.test("datadog: a wrapped event holds the original's text unchanged, its line breaks too", async () => {
+  const original = '{"a":\n[1,\r\n 2]}';
+  await using sink = openSink(datadog, {
+    DATADOG_API_KEY: "k",
+    DATADOG_FORMAT: "ocsf",
+  });
+  const [entry] = JSON.parse(bodyText(sink, hecRun(`{"event":${original}}`)));
+  assert.ok(entry.message.endsWith(`,"unmapped":${original}}`));
+});

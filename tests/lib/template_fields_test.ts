@@ -125,6 +125,25 @@ Deno.test("eventString parses to the event's own text", () => {
   );
 });
 
+Deno.test("mapped() knows a whole number however it is spelt", () => {
+  const table = { 4: "high", 10: "ten" };
+  for (
+    const [value, text] of [
+      ["4", "high"],
+      ['"4"', "high"],
+      ["4.0", "high"],
+      ['"4e0"', "high"],
+      ["1e1", "ten"],
+      ["4.5", "?"],
+      ['"04"', "?"],
+      ["true", "?"],
+    ] as const
+  ) {
+    const run = hecRun(`{"event":{"sev":${value}}}`);
+    assert.equal(filled(mapped("sev", table, "?"), run), text, value);
+  }
+});
+
 /** An event in an envelope whose time the intake would judge. */
 function timed(body: string): EventRun {
   const [, time, rest = body] = /^"time":(.*?),(".*)$/.exec(body) ?? [];

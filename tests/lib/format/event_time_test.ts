@@ -24,6 +24,9 @@ Deno.test("eventTime() takes the envelope's time, else an OCSF event's, else the
   assert.equal(at({ events, time: "1773360000" }), 1_773_360_000_000);
   assert.equal(at({ events, time: '"1773360000.5"' }), 1_773_360_000_500);
   assert.equal(at({ events, time: '"soon"' }), 1000);
+  assert.equal(at({ events, time: "-5" }), -5000);
+  assert.equal(at({ events, time: "1e300" }), 1000);
+  assert.equal(at({ events: [`{${META},"time":1e300}`] }), 17);
   assert.equal(at({ events }), 1000);
   assert.equal(at({ events: ['{"time":1000}'] }), 17);
   assert.equal(at({ events, isRaw: true }), 17);

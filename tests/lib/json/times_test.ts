@@ -52,7 +52,7 @@ Deno.test("writeMilliseconds() writes times before 1970 too", () => {
   }
 });
 
-Deno.test("readMilliseconds() cuts off what is finer, keeps to four-digit years", () => {
+Deno.test("readMilliseconds() cuts off what is finer, and knows no time beyond four-digit years", () => {
   for (
     const [text, time] of [
       ["1741824000", 1741824000000],
@@ -66,17 +66,26 @@ Deno.test("readMilliseconds() cuts off what is finer, keeps to four-digit years"
       ["12.3", 12300],
       ["1e3", 1000000],
       ["1.5E-1", 150],
-      ["1e400", LATEST],
-      ["-1e400", EARLIEST],
-      ["9".repeat(1000), LATEST],
-      [`-${"9".repeat(1000)}`, EARLIEST],
+      ["9".repeat(19), 9_999_999_999_999],
+      ["9".repeat(20), NaN],
+      ["1e18", 1_000_000_000_000],
+      ["1e19", NaN],
+      ["1e300", NaN],
+      ["1e400", NaN],
+      ["-1e400", NaN],
+      ["9".repeat(1000), NaN],
+      [`-${"9".repeat(1000)}`, NaN],
       [`0.${"0".repeat(1000)}1`, 0],
     ] as const
   ) assert.equal(read(text, "by magnitude") + 0, time, text);
   assert.equal(read("5", "milliseconds"), 5);
   assert.equal(read("5.9", "milliseconds"), 5);
   assert.equal(read("1e3", "milliseconds"), 1000);
-  assert.equal(read("1e30", "milliseconds"), LATEST);
+  assert.equal(read("1e30", "milliseconds"), NaN);
+  assert.equal(read(`${LATEST}.9`, "milliseconds"), LATEST);
+  assert.equal(read(`${LATEST + 1}`, "milliseconds"), NaN);
+  assert.equal(read(`${EARLIEST}`, "milliseconds"), EARLIEST);
+  assert.equal(read(`${EARLIEST - 1}`, "milliseconds"), NaN);
 });
 
 Deno.test("readMilliseconds() takes JSON numbers only", () => {
@@ -102,11 +111,13 @@ Deno.test("readMilliseconds() keeps every millisecond of any unit", () => {
       assert.equal(read(`${text}.${finer}`, "milliseconds"), time);
       assert.equal(
         read(`-${text}`, "milliseconds"),
-        Math.max(-time, EARLIEST),
+        -time < EARLIEST ? NaN : -time,
       );
       if (time < 1e12) return;
       assert.equal(read(text + finer.slice(0, 3), "by magnitude"), time);
-      assert.equal(read(text + finer, "by magnitude"), time);
+      // Nanoseconds have 19 digits at most.
+      const isTime = text.length < 14;
+      assert.equal(read(text + finer, "by magnitude"), isTime ? time : NaN);
       const seconds = `${text.slice(0, -3)}.${text.slice(-3)}`;
       assert.equal(read(seconds + finer, "by magnitude"), time);
     }),

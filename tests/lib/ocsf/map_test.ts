@@ -24,7 +24,7 @@ Deno.test("mapEvent() wraps text, values and objects as Base Events", () => {
   assert.ok(text.endsWith(`,"unmapped":${object}}`));
   assert.ok(
     mappedText(segmentOf(['{\n  "a": [\r\n1 ]\n}']))
-      .endsWith(',"unmapped":{  "a": [1 ]}}'),
+      .endsWith(',"unmapped":{\n  "a": [\r\n1 ]\n}}'),
   );
   const event = wrapped("{}");
   assert.deepEqual(
@@ -45,6 +45,17 @@ Deno.test("mapEvent() fills time, product and host from the envelope", () => {
       '"sourcetype":"nginx","event":{"timestamp":"2020-01-01T00:00:00Z"}}',
   );
   assert.equal(event.time, 1_741_824_000_500);
+  for (
+    const [time, ms] of [
+      ["-5", -5000],
+      ["-0.001", -1],
+      ["1e300", RECEIVED],
+      ["99999999999999999999", RECEIVED],
+    ] as const
+  ) {
+    const { time: found } = mappedEnvelope(`{"event":{"t":1},"time":${time}}`);
+    assert.equal(found, ms, time);
+  }
   assert.deepEqual(event.metadata, {
     version: "1.1.0",
     product: { vendor_name: "Unknown", name: "nginx" },
