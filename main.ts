@@ -123,7 +123,7 @@ async function startRelay(env: Environment): Promise<Relay> {
       beginPlaces(store, [{ name, from: common.startFrom }])
     ),
   ]);
-  const replays = openReplays(log, settings.relay.expire);
+  const replays = openReplays(log, settings);
   const environment = sinkEnvironment(relay, env, ocsf);
   const opened = await openFleet({
     ...settings,
@@ -175,13 +175,14 @@ function openTheLog(
 }
 
 /** Dead letters, and replays of them and of the log. */
-function openReplays(log: EventLog, expire: number): Replays {
+function openReplays(log: EventLog, { relay, secrets }: Settings): Replays {
   const { store } = log;
   const history = new History(log);
   const deadLetters = new DeadLetters({
     store,
     end: () => log.end(),
     isDelivered: (name, id) => hadEvent({ store, history }, name, id),
+    redact: redactor(secrets),
   });
   return new Replays({
     log,
@@ -189,7 +190,7 @@ function openReplays(log: EventLog, expire: number): Replays {
     history,
     clock: systemClock,
     uuid: () => crypto.randomUUID(),
-    expire,
+    expire: relay.expire,
   });
 }
 

@@ -104,10 +104,14 @@ function* valuesOf(bytes: Uint8Array): Generator<NumberedRecord> {
   }
 }
 
-/** Reads one record. @param connectors the names of the configured ones. */
+/**
+ * Reads one record. @param connectors the names of the configured ones.
+ * @param redact blanks secrets in what the record says of its error.
+ */
 export function readRecord(
   line: Uint8Array,
   connectors: ReadonlySet<string>,
+  redact: (text: string) => string,
 ): ReadRecord {
   if (line.length > MOST_RECORD) {
     return { fault: `It has more than ${MOST_RECORD} bytes.` };
@@ -167,7 +171,7 @@ export function readRecord(
       at,
       timestamp,
       reason,
-      error: error.slice(0, ERROR),
+      error: redact(error).slice(0, ERROR),
       attempts,
       isRaw: false,
       producer: "",

@@ -72,6 +72,8 @@ export interface DeadLettersParts {
   readonly end: () => Promise<Position>;
   /** Has the connector had this event of the log by itself? Absent: not known, then nothing is held to be had. */
   readonly isDelivered?: (connector: string, id: string) => Promise<boolean>;
+  /** Blanks secrets in what others say: the errors of an import. Absent: there are none. */
+  readonly redact?: (text: string) => string;
 }
 
 export class DeadLetters {
@@ -83,6 +85,11 @@ export class DeadLetters {
   constructor(parts: DeadLettersParts) {
     this.#parts = parts;
     this.#store = parts.store;
+  }
+
+  /** A text of another relay, or of whoever wrote a record, without this one's secrets. */
+  redacted(text: string): string {
+    return this.#parts.redact?.(text) ?? text;
   }
 
   /** Every connector that ever had a dead letter, also of those that left the configuration. */

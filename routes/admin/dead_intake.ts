@@ -42,6 +42,7 @@ export async function takeIn(
   const known = new Set(connectors);
   const faults = new Faults<RecordFault>(MOST_FAULTS);
   const turns = new Turns(clock);
+  const redact = (text: string) => deadLetters.redacted(text);
   let batch: ForeignLetter[] = [];
   const flush = async () => {
     const [first] = batch;
@@ -56,7 +57,7 @@ export async function takeIn(
   for (const record of records) {
     if (turns.isOver) await turns.next();
     if (record === undefined) continue;
-    const read = readRecord(record.bytes, known);
+    const read = readRecord(record.bytes, known, redact);
     if ("fault" in read) {
       faults.push({ line: record.number, detail: read.fault });
       continue;

@@ -5,6 +5,7 @@ import {
   readRecord,
   recordsIn,
 } from "../../../lib/delivery/dead_letter_import.ts";
+import { redactor } from "../../../lib/secrets.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const read = (found: Iterable<NumberedRecord | undefined>) =>
@@ -61,7 +62,20 @@ Deno.test("recordsIn() of more values than a slice holds finds each once", () =>
 
 Deno.test("readRecord() reads no line that is larger than any record", () => {
   const line = bytes(`"${"x".repeat(4 * 716_800)}"`);
-  deepEqual(readRecord(line, new Set()), {
+  deepEqual(readRecord(line, new Set(), (text) => text), {
     fault: "It has more than 2867200 bytes.",
   });
+});
+
+Deno.test("readRecord() blanks secrets in the error, also where it is cut", () => {
+  const line = bytes(JSON.stringify({
+    timestamp: "2026-03-13T00:00:00Z",
+    connector: "a",
+    error: `${"x".repeat(1_995)}hct_0123456789`,
+    event: {},
+  }));
+  const redact = redactor(["hct_0123456789"]);
+  const read = readRecord(line, new Set(["a"]), redact);
+  ok("letter" in read);
+  equal(read.letter.error, `${"x".repeat(1_995)}[secr`);
 });

@@ -64,7 +64,7 @@ Deno.test("replay: a letter that was discarded and came back by an import has it
   const { clock, dead } = rig;
   const records = await Array.fromAsync(dead.records({}));
   const letters = records.flatMap((one) => {
-    const read = readRecord(recordLine(one), new Set(["soc"]));
+    const read = readRecord(recordLine(one), new Set(["soc"]), (text) => text);
     return "letter" in read ? [read.letter] : [];
   });
   await dead.end("soc", [id], "discarded", { at: clock.now() });
