@@ -4,7 +4,8 @@
  *
  * Invariants: what a batch decided is durable before the next is sent, so a kill repeats at most one; a batch whose
  * commit is refused (the lease is lost) is forgotten. Weather and setup faults make a job wait, for ever; a pause takes
- * hold after the batch in flight. Jobs come one after the other, the oldest first; a paused one holds up none.
+ * hold after the batch in flight. Jobs come one after the other, the oldest first; a paused one holds up none. What a
+ * batch met is the connector's last success or error too (`Settlement`); it never keeps live events from being sent.
  *
  * Over 300 lines because every step of a turn reads and changes the same state.
  */
@@ -13,6 +14,7 @@ import type { Holding, PlaceError } from "../log/cursor.ts";
 import { DeadPlanRefused } from "../log/dead_books.ts";
 import { commitPart } from "../log/job_progress.ts";
 import { type JobPart, type JobRecord, leftOf } from "../log/job.ts";
+import type { JobDecision } from "../log/job_decision.ts";
 import { openJobs, readJobRecord, readPart } from "../log/jobs.ts";
 import { messageOf } from "../log/kv.ts";
 import type { Replays } from "../log/replays.ts";
@@ -23,7 +25,7 @@ import type { Scoping, Source } from "./batches.ts";
 import { type DecidedContext, makeDurable } from "./replay_commit.ts";
 import { nextLetters, nextOfLog, type ReplayBatch } from "./replay_batch.ts";
 import { Sender, type SenderContext } from "./sender.ts";
-import type { SettlementContext } from "./settlement.ts";
+import type { Settlement, SettlementContext } from "./settlement.ts";
 
 /** How often to look for jobs that other processes began, in milliseconds. */
 const LOOK_MS = 2_000;
@@ -51,6 +53,7 @@ export class ReplayTurns {
   readonly #context: ReplayContext;
   readonly #replays: Replays;
   readonly #holding: Holding;
+  readonly #settlement: Settlement;
   readonly #fence: Deno.AtomicCheck;
   readonly #sender: Sender;
   readonly #stop: AbortSignal;
@@ -67,7 +70,10 @@ export class ReplayTurns {
   /** Undefined: this loop carries out none. `wake` is called when there may be one. */
   static open(
     context: ReplayContext,
-    holding: Holding,
+    { holding, settlement }: {
+      readonly holding: Holding;
+      readonly settlement: Settlement;
+    },
     signals: { readonly ends: AbortSignal; readonly stop: AbortSignal },
     wake: () => void,
   ): ReplayTurns | undefined {
@@ -75,7 +81,14 @@ export class ReplayTurns {
     const { fence } = holding;
     return replays === undefined || fence === undefined
       ? undefined
-      : new ReplayTurns(context, { replays, holding, fence, wake, ...signals });
+      : new ReplayTurns(context, {
+        replays,
+        holding,
+        settlement,
+        fence,
+        wake,
+        ...signals,
+      });
   }
 
   private constructor(
@@ -83,16 +96,18 @@ export class ReplayTurns {
     parts: {
       readonly replays: Replays;
       readonly holding: Holding;
+      readonly settlement: Settlement;
       readonly fence: Deno.AtomicCheck;
       readonly ends: AbortSignal;
       readonly stop: AbortSignal;
       readonly wake: () => void;
     },
   ) {
-    const { replays, holding, fence, ends, stop, wake } = parts;
+    const { replays, holding, settlement, fence, ends, stop, wake } = parts;
     this.#context = context;
     this.#replays = replays;
     this.#holding = holding;
+    this.#settlement = settlement;
     this.#fence = fence;
     this.#stop = stop;
     this.#sender = new Sender(context, ends);
@@ -212,6 +227,7 @@ export class ReplayTurns {
     const decisions = batch.take(clock.now());
     const sent = decisions.filter((one) => "id" in one).length;
     work.part = await makeDurable(this.#decided, work.part, decisions);
+    await this.#settlement.replayed(shownOf(decisions));
     // What did not fit into an attempt has left the batch, and is collected again.
     if (batch.isOver || batch.batch.count === 0) work.batch = undefined;
     const { rate } = work.record;
@@ -260,6 +276,7 @@ export class ReplayTurns {
       at: clock.now(),
     };
     work.part = await commitPart(this.#commitNow, work.part, { lastError });
+    await this.#settlement.replayMet(fault);
     this.#say("warn", "replay.waits", "A replay waits for the SIEM", work, {
       reason,
       error: message,
@@ -313,4 +330,15 @@ export class ReplayTurns {
       ...fields,
     });
   }
+}
+
+/** What of a batch's decisions the connector's status shows. */
+function shownOf(
+  decisions: readonly JobDecision[],
+): Parameters<Settlement["replayed"]>[0] {
+  const refused = decisions.findLast((one) => one.kind === "dead");
+  return {
+    isDelivered: decisions.some(({ kind }) => kind === "delivered"),
+    refused: refused && { reason: refused.reason, message: refused.error },
+  };
 }

@@ -15,6 +15,7 @@ import {
   type Holding,
   type Place,
   type PlaceError,
+  type PlaceState,
 } from "../log/cursor.ts";
 import type { Level, LogEvent, Logger } from "../logger.ts";
 import {
@@ -54,6 +55,11 @@ export interface SettlementContext {
 type Weather = Extract<Outcome, { kind: "retry" }>;
 type Held = Extract<Outcome, { kind: "held" }>;
 type FaultState = "retrying" | "held";
+/** How a fault is told. */
+const LINES = {
+  held: ["error", "delivery.held"],
+  retrying: ["warn", "delivery.retry"],
+} as const satisfies Record<FaultState, readonly [Level, LogEvent]>;
 type StatePatch = Partial<
   Pick<
     Place,
@@ -99,9 +105,7 @@ export class Settlement {
   /** A loop begins. It tries at once, whatever the one before it had planned. */
   async began(): Promise<void> {
     if (this.place.nextAttemptAt === null) return;
-    await this.write(new Batch(new EventRun()).settle(), {
-      nextAttemptAt: null,
-    });
+    await this.write(nothing(), { nextAttemptAt: null });
   }
 
   /** The SIEM answered for these events. */
@@ -115,10 +119,7 @@ export class Settlement {
       nextAttemptAt: null,
       ...settled.delivered > 0 && { lastSuccess: clock.now() },
     });
-    if (this.isLost) return;
-    if (before === "retrying" || before === "held") {
-      this.#say("info", "delivery.resumed", "Deliveries go on.");
-    }
+    this.#sayResumed(before);
   }
 
   /**
@@ -191,13 +192,57 @@ export class Settlement {
       ...settled.delivered > 0 && { lastSuccess: this.#context.clock.now() },
     });
     if (this.isLost || !isNews) return;
-    const [level, event] = state === "held"
-      ? ["error", "delivery.held"] as const
-      : ["warn", "delivery.retry"] as const;
+    const [level, event] = LINES[state];
     this.#say(level, event, "Cannot deliver; the attempts are used up.", {
       reason,
       error: words,
       ...lastError.help !== null && { help: lastError.help },
+    });
+  }
+
+  /**
+   * A replay's batch was answered while no live event was in hand: it moves no place, but what the SIEM took is the
+   * connector's last success, and what it refused its last error.
+   */
+  async replayed(
+    { isDelivered, refused }: {
+      readonly isDelivered: boolean;
+      /** The last one. */
+      readonly refused: Pick<PlaceError, "reason" | "message"> | undefined;
+    },
+  ): Promise<void> {
+    if (!isDelivered && refused === undefined) return;
+    const before = this.place.state;
+    await this.write(nothing(), {
+      ...isDelivered && {
+        state: "connected",
+        attempt: 0,
+        tried: undefined,
+        nextAttemptAt: null,
+        lastSuccess: this.#context.clock.now(),
+      },
+      ...refused !== undefined && {
+        lastError: this.#error(refused.reason, refused.message, null),
+      },
+    });
+    if (isDelivered) this.#sayResumed(before);
+  }
+
+  /**
+   * A replay met a fault: it is the connector's last error. A connector whose last live events were delivered stays
+   * `connected`; nothing here keeps the next ones from being sent at once.
+   */
+  async replayMet(fault: Weather | Held): Promise<void> {
+    const { state, lastError, isNews } = this.#standing(fault);
+    const isShown = this.place.state !== "connected";
+    await this.write(nothing(), { lastError, ...isShown && { state } });
+    if (this.isLost || !isShown || !isNews) return;
+    const { reason, message: error, help } = lastError;
+    const [level, event] = LINES[state];
+    this.#say(level, event, "A replay cannot deliver; nothing else waits.", {
+      reason,
+      error,
+      ...help !== null && { help },
     });
   }
 
@@ -323,6 +368,11 @@ export class Settlement {
     return { reason, message, help, at: this.#context.clock.now() };
   }
 
+  #sayResumed(before: PlaceState): void {
+    if (this.isLost || before !== "retrying" && before !== "held") return;
+    this.#say("info", "delivery.resumed", "Deliveries go on.");
+  }
+
   #sayExpired(events: number, reason: "age" | "damaged"): void {
     if (events === 0) return;
     this.#say("error", "delivery.expired", "Events expired undelivered.", {
@@ -342,6 +392,11 @@ export class Settlement {
       ...fields,
     });
   }
+}
+
+/** A settle that decides no event. */
+function nothing(): Settled {
+  return new Batch(new EventRun()).settle();
 }
 
 function letter(

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { recordLine } from "../../../lib/delivery/dead_letter_file.ts";
 import { readRecord } from "../../../lib/delivery/dead_letter_import.ts";
+import type { Place } from "../../../lib/log/cursor.ts";
 import { ReplayRig } from "../../support/replay_rig.ts";
 import { REFUSED_KEY, SPLIT } from "../../support/scripted_sink.ts";
 
@@ -442,3 +443,81 @@ for (const inFlight of [1, 4]) {
     }
   });
 }
+
+function placeOf(rig: ReplayRig, name: string): Place {
+  const live = rig.fleet.live().find((one) => one.name === name);
+  ok(live?.place);
+  return live.place;
+}
+
+Deno.test("replay: a connector beside an old log is connected by its first replay, after a restart too", async () => {
+  const folder = await Deno.makeTempDir();
+  const location = `${folder}/hecate.kv`;
+  const connectors = ["soc", "new"];
+  {
+    await using rig = await ReplayRig.open({ location });
+    await rig.append("a", "b", "c");
+  }
+  {
+    await using rig = await ReplayRig.open({ location, connectors });
+    const before = placeOf(rig, "new");
+    deepEqual([before.state, before.lastSuccess], ["waiting", null]);
+    const { id } = await rig.replays.startLog(rig.wish({ to: ["new"] }));
+    await rig.rest();
+    equal(await rig.counts(id), "3 0 0 0 0 finished");
+    const { state, lastSuccess, lastError } = placeOf(rig, "new");
+    deepEqual(
+      [state, lastSuccess, lastError],
+      ["connected", rig.clock.now(), null],
+    );
+    equal(await rig.figures("new"), "3 3 0 0 0 0");
+  }
+  {
+    await using rig = await ReplayRig.open({ location, connectors });
+    equal(placeOf(rig, "new").state, "connected");
+    ok(placeOf(rig, "new").lastSuccess !== null);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("replay: its fault shows as the connector's, and stops no live event", async () => {
+  const folder = await Deno.makeTempDir();
+  const location = `${folder}/hecate.kv`;
+  {
+    await using rig = await ReplayRig.open({ location });
+    await rig.append("a", "b");
+  }
+  {
+    const said: string[] = [];
+    const logger = { log: (_: string, event: string) => void said.push(event) };
+    await using rig = await ReplayRig.open({
+      location,
+      connectors: ["new"],
+      logger,
+    });
+    const sink = rig.sink("new");
+    sink.auto = () => REFUSED_KEY;
+    const { id } = await rig.replays.startLog(rig.wish({ to: ["new"] }));
+    await rig.rest();
+    const held = placeOf(rig, "new");
+    deepEqual([held.state, held.lastError?.reason], ["held", "auth"]);
+    deepEqual([held.attempt, held.lastSuccess], [0, null]);
+    equal(said.filter((event) => event === "delivery.held").length, 1);
+    // The next live event goes at once, and is an attempt of its own.
+    sink.auto = (events) =>
+      events === "live" ? { kind: "delivered" } : REFUSED_KEY;
+    await rig.append("live");
+    const live = placeOf(rig, "new");
+    deepEqual([live.state, live.nextAttemptAt], ["connected", null]);
+    equal((await rig.books("new")).delivered, 1);
+    // What delivers is not called held for a replay's sake, but the fault is told.
+    await rig.pass(300_000);
+    const after = placeOf(rig, "new");
+    deepEqual([after.state, after.lastError?.reason], ["connected", "auth"]);
+    sink.auto = () => ({ kind: "delivered" });
+    await rig.pass(300_000);
+    equal(await rig.counts(id), "2 0 0 0 0 finished");
+    equal(await rig.figures("new"), "3 3 0 0 0 0");
+  }
+  await Deno.remove(folder, { recursive: true });
+});
