@@ -1,4 +1,8 @@
-/** OCSF events as CEF over syslog: one message each, with the pairs that a type declares. */
+/**
+ * OCSF events as CEF over syslog: one message each, with the pairs that a type declares.
+ *
+ * Over 300 lines: what is looked up and where it goes share the place of the text found last.
+ */
 
 import type { EventView } from "../event.ts";
 import { CEF_MAX_ESCAPED, writeCefHeader } from "../format/cef.ts";
@@ -24,10 +28,12 @@ import { NUMBER_BYTES, writeInteger } from "../json/numbers.ts";
 import { pathId } from "../json/paths.ts";
 import { HOST } from "../json/spans.ts";
 import { stringValue } from "../json/strings.ts";
-import { writeMilliseconds } from "../json/times.ts";
+import { readMilliseconds, writeMilliseconds } from "../json/times.ts";
+import { wholeNumber } from "../json/whole_number.ts";
 import type { GrowingBytes } from "../template.ts";
 import { firstPresent, writeLiteral } from "../template_writers.ts";
 import { classCaption } from "./captions.ts";
+import { writeList } from "./list_text.ts";
 
 /** A pair and where its value comes from: OCSF paths (the first that is there), or what is no field. */
 export interface OcsfPair extends CefPair {
@@ -77,7 +83,11 @@ const SEVERITIES: ReadonlyMap<number, Severity> = new Map([
 const INFORMATIONAL = 1;
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b;
+const MINUS = 0x2d, ZERO = 0x30;
 const PIPE = 0x7c, SPACE = 0x20;
+
+/** Ids are no larger. */
+const MOST_ID = 999_999_999;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -88,9 +98,9 @@ function pathIds(paths: readonly string[]): Uint32Array {
 
 const REQUEST_ID = pathIds(["api.request.uid"]);
 const CLASS = pathIds(["class_uid"]);
-const NAME = pathIds(["api.operation", "activity_name"]);
+const OWN_NAMES = [pathIds(["api.operation"]), pathIds(["activity_name"])];
 const SEVERITY = pathIds(["severity_id"]);
-const TIME = pathIds(["time"]);
+const TIME_ID = pathId("time"), TIME = Uint32Array.of(TIME_ID);
 const UID_OF_EVENT = pathIds(["metadata.uid"]);
 
 /** Composes messages, one at a time. */
@@ -112,6 +122,8 @@ export class CefComposer {
   #text: Uint8Array = this.#number;
   #start = 0;
   #end = 0;
+  /** The text of a list that was looked up. */
+  #list = new Uint8Array(256);
 
   constructor(settings: CefSettings) {
     const { fixedHostname, hostname, most, product } = settings;
@@ -139,9 +151,7 @@ export class CefComposer {
     const number = this.#integer(spans, ocsf, SEVERITY);
     const severity = SEVERITIES.get(number) ?? UNKNOWN;
     this.#writeHeader(view, ocsf, spans, severity.syslog, into);
-    const uid = this.#integer(spans, ocsf, CLASS);
-    if (!this.#find(spans, ocsf, NAME)) this.#take(nameOf(uid));
-    this.#writeName(uid, into);
+    this.#writeName(spans, ocsf, into);
     writeLiteral(severity.cef, into);
     const left = this.#most - (into.length - begin);
     if (left <= 0) return false;
@@ -195,15 +205,28 @@ export class CefComposer {
     into.length = copyLiteral(this.#head, out, to);
   }
 
-  /** Writes the event's class and the text that was looked up last. */
-  #writeName(uid: number, into: GrowingBytes): void {
-    const start = this.#start, end = this.#end;
+  /** Writes the event's class and its name: the first of which something stays in a header, else the class's. */
+  #writeName(spans: FieldSpans, ocsf: EventView, into: GrowingBytes): void {
+    const uid = this.#integer(spans, ocsf, CLASS);
+    into.room(NUMBER_BYTES + 1);
+    const to = writeInteger(uid, into.bytes, into.length);
+    into.bytes[to] = PIPE;
+    into.length = to + 1;
+    for (let i = 0; i < OWN_NAMES.length; i++) {
+      if (!this.#find(spans, ocsf, OWN_NAMES[i] as Uint32Array)) continue;
+      if (this.#writeHeaderText(into)) return;
+    }
+    this.#take(nameOf(uid));
+    this.#writeHeaderText(into);
+  }
+
+  /** Writes the text that was looked up last. @returns whether anything of it stayed. */
+  #writeHeaderText(into: GrowingBytes): boolean {
+    const start = this.#start, end = this.#end, at = into.length;
     const most = Math.min(this.#most, CEF_MAX_ESCAPED * (end - start));
-    into.room(NUMBER_BYTES + 1 + most);
-    const out = into.bytes;
-    const to = writeInteger(uid, out, into.length);
-    out[to] = PIPE;
-    into.length = writeCefHeader(this.#text, start, end, out, to + 1, most);
+    into.room(most);
+    into.length = writeCefHeader(this.#text, start, end, into.bytes, at, most);
+    return into.length > at;
   }
 
   /** Looks a pair's value up. @returns false where there is none. */
@@ -217,7 +240,7 @@ export class CefComposer {
     const from = this.#pairs[pair]?.from;
     switch (from) {
       case "time":
-        if (!this.#find(spans, ocsf, TIME)) {
+        if (!this.#findTime(spans, ocsf)) {
           this.#take(this.#number);
           this.#end = writeMilliseconds(
             eventTime(view, ocsf),
@@ -232,7 +255,12 @@ export class CefComposer {
         }
         return true;
       case "severity":
-        return severity !== INFORMATIONAL && this.#find(spans, ocsf, SEVERITY);
+        if (severity === INFORMATIONAL) return false;
+        if (!this.#find(spans, ocsf, SEVERITY)) return false;
+        // However it was spelt.
+        this.#take(this.#number);
+        this.#end = writeInteger(severity, this.#number, 0);
+        return true;
       case "flag":
         return false;
       default:
@@ -250,7 +278,7 @@ export class CefComposer {
         this.#unquote(ocsf.bytes, start, end);
         break;
       case OPEN_ARRAY:
-        this.#take(encoder.encode(listed(ocsf.bytes.subarray(start, end))));
+        this.#takeList(ocsf.bytes, start, end);
         break;
       default:
         this.#text = ocsf.bytes;
@@ -260,25 +288,41 @@ export class CefComposer {
     return true;
   }
 
+  /** The event's own time where it is a plain integer that is a time: all else is read and written anew. */
+  #findTime(spans: FieldSpans, ocsf: EventView): boolean {
+    if (!this.#find(spans, ocsf, TIME)) return false;
+    const { bytes } = ocsf,
+      start = spans.start(TIME_ID),
+      end = spans.end(TIME_ID);
+    for (let i = bytes[start] === MINUS ? start + 1 : start; i < end; i++) {
+      if ((bytes[i] as number) - ZERO >>> 0 > 9) return false;
+    }
+    // Up to 14 digits are a time: what is read below makes a number for the heap.
+    return bytes[start] !== MINUS && end - start <= 14 ||
+      !Number.isNaN(readMilliseconds(bytes, start, end, "milliseconds"));
+  }
+
   /** A whole number that is no longer than ids are; 0 where there is none. */
   #integer(spans: FieldSpans, ocsf: EventView, paths: Uint32Array): number {
     const path = firstPresent(spans, ocsf.bytes, paths);
     if (path < 0) return 0;
-    const start = spans.start(path), end = spans.end(path);
-    let value = 0;
-    if (end - start > 9) return 0;
-    for (let i = start; i < end; i++) {
-      const digit = (ocsf.bytes[i] as number) - 0x30;
-      if (digit >>> 0 > 9) return 0;
-      value = 10 * value + digit;
-    }
-    return value;
+    const value = wholeNumber(ocsf.bytes, spans.start(path), spans.end(path));
+    return value >= 0 && value <= MOST_ID ? value : 0;
   }
 
   #take(text: Uint8Array): void {
     this.#text = text;
     this.#start = 0;
     this.#end = text.length;
+  }
+
+  #takeList(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#list.length < end - start) {
+      this.#list = new Uint8Array(2 * (end - start));
+    }
+    this.#text = this.#list;
+    this.#start = 0;
+    this.#end = writeList(bytes, start, end, this.#list);
   }
 
   /** The value of a JSON string; made anew only where it has escapes. */
@@ -323,18 +367,4 @@ function syslogField(given: string, most: number): string {
   const out = new Uint8Array(most + 2);
   const end = writeSyslogField(text, 0, text.length, most, out, 0);
   return decoder.decode(out.subarray(0, end));
-}
-
-/** The texts of a JSON array with commas between; of objects their `uid` or `name`. */
-function listed(json: Uint8Array): string {
-  const values: unknown = JSON.parse(decoder.decode(json));
-  if (!Array.isArray(values)) return "";
-  return values.map((value: unknown) => {
-    if (typeof value !== "object") return String(value);
-    if (value === null) return "";
-    const named = new Map<string, unknown>(Object.entries(value));
-    const text = named.get("uid") ?? named.get("name") ?? "";
-    // Objects have no text of their own: `String` throws at some, and at deep arrays.
-    return typeof text === "object" ? "" : String(text);
-  }).filter((text) => text !== "").join(",");
 }

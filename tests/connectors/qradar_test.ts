@@ -253,11 +253,8 @@ Deno.test("qradar: whatever texts an event holds, its values are read back", asy
       const body = encoded(sink, hecRun(`{"event":${given}}`)).body();
       const [line] = lines(body);
       const { header, values } = parseMessage(line ?? "");
-      const name = operation === "" ? "API Activity" : operation;
-      assert.equal(
-        header[4],
-        kept(name.replace(/\r\n|\r|\n/g, " ")),
-      );
+      const name = kept(operation.replace(/\r\n|\r|\n/g, " "));
+      assert.equal(header[4], name === "" ? "API Activity" : name);
       assert.equal(values.get("suser") ?? "", kept(email));
       assert.equal(values.get("act") ?? "", kept(action));
       assert.equal(values.get("cs1") ?? "", kept(action));
@@ -289,6 +286,57 @@ Deno.test("qradar: a list of strange things is read as far as it has texts, and 
     await labels(`[{"uid":${"[".repeat(deep)}${"]".repeat(deep)}},"e"]`),
     "e",
   );
+});
+
+Deno.test("qradar: numbers of lists stand as they came", async () => {
+  const big =
+    '[12345678901234567890,1.0,-1e3,"x",{"uid":98765432109876543210}]';
+  const [line] = await messages([
+    E1.replace('"dlp_labels":[]', `"dlp_labels":${big},"group_ids":${big}`),
+  ]);
+  const { values } = parseMessage(line ?? "");
+  const text = "12345678901234567890,1.0,-1e3,x,98765432109876543210";
+  assert.equal(values.get("cs2"), text);
+  assert.equal(values.get("cs3"), text);
+});
+
+Deno.test("qradar: rt is the event's own integer, else the header's time", async () => {
+  for (
+    const [time, rt, iso] of [
+      ["1773360000456", "1773360000456", "2026-03-13T00:00:00.456Z"],
+      ["-5", "-5", "1969-12-31T23:59:59.995Z"],
+      ["1e12", "1000000000000", "2001-09-09T01:46:40.000Z"],
+      ["1773360000456.7", "1773360000456", "2026-03-13T00:00:00.456Z"],
+      ...['"garbage"', "true", '"2026-03-13"', '"1773360000456"', "[1]", "{}"]
+        .map((json) => [json, "1773360000123", "2026-03-13T00:00:00.123Z"]),
+      ["99999999999999999999", "1773360000123", "2026-03-13T00:00:00.123Z"],
+    ] as const
+  ) {
+    const given = E1.replace('"time":1773360000123', `"time":${time}`);
+    const [line = ""] = await messages([given]);
+    assert.equal(parseMessage(line).values.get("rt"), rt, time);
+    assert.equal(line.split(" ")[1], iso, time);
+  }
+});
+
+Deno.test("qradar: a severity counts however it is spelt", async () => {
+  const standard = { QRADAR_CEF_PROFILE: "standard" };
+  for (const id of ["4", '"4"', "4.0", "4e0", '"40e-1"']) {
+    const given = E1.replace('"severity_id":1', `"severity_id":${id}`);
+    const [line = ""] = await messages([given], standard);
+    assert.ok(line.startsWith("<131>1 "), id);
+    const { header, values } = parseMessage(line);
+    assert.equal(header[5], "8", id);
+    assert.equal(values.get("cn3"), "4", id);
+  }
+});
+
+Deno.test("qradar: a name of which nothing stays gives way to the next", async () => {
+  const name = async (operation: string, activity?: string) =>
+    (await message({ api: { operation }, activity_name: activity })).header[4];
+  assert.equal(await name(" \t\n ", "Create"), "Create");
+  assert.equal(await name(" ", " "), "API Activity");
+  assert.equal(await name("\0", "\u0085"), "API Activity");
 });
 
 Deno.test("qradar: settings that cannot be together are told at the start", () => {
