@@ -24,7 +24,7 @@ import type {
 import type { BatchBuffer } from "../lib/delivery/batch_buffer.ts";
 import type { Check } from "../lib/delivery/checks.ts";
 import type { HttpReply } from "../lib/delivery/http_exchange.ts";
-import { classifyStatus, held, words } from "../lib/delivery/http_sink.ts";
+import { classifyStatus, held, said } from "../lib/delivery/http_sink.ts";
 import { ARRAY, limitsOf, openPostSink } from "../lib/delivery/post_sink.ts";
 import type { EventView } from "../lib/event.ts";
 import { isOcsf } from "../lib/format/ocsf_event.ts";
@@ -329,7 +329,7 @@ function keyCheck(url: URL, key: string, now: () => number): Check {
       if (fault !== undefined) return fault;
       return /"valid"\s*:\s*true/.test(reply.text())
         ? "Datadog knows the API key. No event was sent."
-        : held("not_collector", `${reply.status}: ${words(reply)}`);
+        : held("not_collector", said(reply));
     },
   };
 }

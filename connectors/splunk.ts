@@ -30,6 +30,7 @@ import {
   held,
   oneLine,
   retryAfter,
+  said,
   withoutSecrets,
   words,
 } from "../lib/delivery/http_sink.ts";
@@ -186,11 +187,6 @@ function readAnswer(reply: HttpReply): Answer {
     number: member("invalid-event-number"),
     ackId: member("ackId") ?? member("ackID"),
   };
-}
-
-/** Status and the collector's own words. */
-function said(reply: HttpReply): string {
-  return `${reply.status}: ${words(reply)}`;
 }
 
 const REFUSED: Readonly<Record<number, string>> = {

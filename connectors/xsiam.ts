@@ -27,8 +27,8 @@ import type { HttpReply } from "../lib/delivery/http_exchange.ts";
 import {
   classifyStatus,
   held,
+  said,
   withHelp,
-  words,
 } from "../lib/delivery/http_sink.ts";
 import {
   type HeaderList,
@@ -228,12 +228,11 @@ const HELP: Readonly<Record<number, string>> = {
     "That address is not known there. Copy the URL from the collector's page.",
 };
 
-/** So many answers 500 in a row, and none better since the start, speak of the settings (destinations §7). */
+/** So many answers 500 in a row speak of the settings, also after better ones (destinations §7). */
 const MOST_500 = 5;
 
 /** What the answers said so far: a 500 alone is ambiguous. */
 class Answers {
-  #isProven = false;
   #failures = 0;
 
   judge(reply: HttpReply, batch: BatchBuffer, now: number): Outcome {
@@ -243,10 +242,10 @@ class Answers {
     // The connection test's empty body may be answered 500: that says nothing of the format.
     if (batch.empty) return outcome;
     this.#failures = status === 500 ? this.#failures + 1 : 0;
-    if (this.#failures >= MOST_500 && !this.#isProven) {
+    if (this.#failures >= MOST_500) {
       return held(
         "config",
-        `500 to ${this.#failures} attempts: ${words(reply)}`,
+        `${said(reply)} (to ${this.#failures} attempts in a row)`,
         "Check format and compression of the collector: JSON, and gzip only with XSIAM_GZIP=on.",
       );
     }
@@ -260,10 +259,9 @@ class Answers {
       return {
         kind: "retry",
         reason: "unclear",
-        message: `${reply.status}: ${words(reply)}`,
+        message: said(reply),
       };
     }
-    this.#isProven = true;
     this.#failures = 0;
     return { kind: "delivered" };
   }

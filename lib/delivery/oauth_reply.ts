@@ -2,7 +2,7 @@
 
 import type { Outcome } from "../connector.ts";
 import type { HttpReply } from "./http_exchange.ts";
-import { classifyStatus, held, words } from "./http_sink.ts";
+import { classifyStatus, held, said, words } from "./http_sink.ts";
 
 /** What is taken for a token's life where the answer does not say (RFC 6749 §5.1 lets it), in milliseconds. */
 const UNSAID_LIFE_MS = 300_000;
@@ -81,7 +81,7 @@ export function grantOf(
         ...status === 404 && { help: "Check tenant id and login host." },
       };
     default:
-      return held("config", `Login at ${host}: ${status}: ${words(reply)}`);
+      return held("config", `Login at ${host}: ${said(reply)}`);
   }
 }
 

@@ -335,7 +335,7 @@ Deno.test("xsiam: a collector made for gzip gets nothing else, small bodies and 
 
 const MISMATCH = answer(500, "Internal Server Error");
 
-Deno.test("T48 xsiam: five 500 in a row and never better speak of format and compression; nothing dies", async () => {
+Deno.test("T48 xsiam: five 500 in a row speak of format and compression; nothing dies", async () => {
   await using server = new ScriptedServer(inTurn(MISMATCH));
   const sink = openSink(xsiam, {
     ...TOKEN,
@@ -353,11 +353,15 @@ Deno.test("T48 xsiam: five 500 in a row and never better speak of format and com
   }
   assert.equal(rig.log.place.lastError?.reason, "config");
   assert.match(rig.log.place.lastError?.help ?? "", /format and compression/);
+  assert.equal(
+    rig.log.place.lastError?.message,
+    "500: Internal Server Error (to 5 attempts in a row)",
+  );
   assert.equal(rig.books, "0 0 0 @0-0");
   await rig.stop();
 });
 
-Deno.test("T48 xsiam: once something was taken, and between other answers, a 500 is weather", async () => {
+Deno.test("T48 xsiam: five 500 in a row hold also what delivered before; between other answers a 500 is weather", async () => {
   const kinds = (answers: readonly string[]) =>
     withSink(answers, TOKEN, async (sink) => {
       const found = [];
@@ -369,7 +373,7 @@ Deno.test("T48 xsiam: once something was taken, and between other answers, a 500
   const seven = Array.from({ length: 7 }, () => MISMATCH);
   assert.equal(
     await kinds([OK, ...seven]),
-    `delivered${" retry".repeat(7)}`,
+    `delivered${" retry".repeat(4)}${" held".repeat(3)}`,
   );
   assert.equal(
     await kinds([...seven.slice(0, 4), answer(503), ...seven.slice(0, 5)]),
@@ -379,6 +383,20 @@ Deno.test("T48 xsiam: once something was taken, and between other answers, a 500
     await kinds([...seven.slice(0, 5), OK, MISMATCH]),
     "retry retry retry retry held delivered retry",
   );
+});
+
+Deno.test("xsiam: an answer without a body leaves no colon behind", async () => {
+  const { message } = await withSink(
+    Array.from({ length: 5 }, () => answer(500, "")),
+    TOKEN,
+    async (sink) => {
+      let last = await send(sink);
+      for (let n = 1; n < 5; n++) last = await send(sink);
+      assert.ok(last.kind === "held");
+      return last;
+    },
+  );
+  assert.equal(message, "500 (to 5 attempts in a row)");
 });
 
 Deno.test("T49 xsiam: 401, 403, 404, 413, 429 and gateways' answers", async () => {
