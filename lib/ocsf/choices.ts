@@ -149,6 +149,16 @@ export function begins(
   };
 }
 
+/** One of these members is a whole number. */
+export function isNumber(...paths: readonly string[]): Condition {
+  const each = paths.map((path) => idsOf([path]));
+  return (source) =>
+    each.some((ids) =>
+      source.find(ids) && source.to - source.from <= SHORT &&
+      /^-?\d+$/.test(source.latin())
+    );
+}
+
 /** One of the conditions holds. */
 export function oneOf(...conditions: readonly Condition[]): Condition {
   return (source) => conditions.some((condition) => condition(source));

@@ -1,6 +1,16 @@
 /** Microsoft Entra sign-ins, from diagnostic settings (`properties`) and from Graph. https://learn.microsoft.com/graph/api/resources/signin */
 
-import { always, choose, firstOf, has, is, oneOf } from "../choices.ts";
+import {
+  always,
+  choose,
+  chooseWord,
+  firstOf,
+  has,
+  is,
+  isNumber,
+  NO_CHOICE,
+  oneOf,
+} from "../choices.ts";
 import { captionOf, chosen, constant, either, flag, text } from "../leaves.ts";
 import type { Profile } from "../profile.ts";
 import { firstLine } from "../text_parts.ts";
@@ -25,12 +35,21 @@ const PROTOCOL = choose(at("authenticationProtocol"), {
   authenticationTransfer: 99,
 });
 
-/** Any result but 0 is an error. */
-const hasCode = oneOf(
-  has("resultType"),
-  has("properties.status.errorCode"),
-  has("status.errorCode"),
+/** Any number but 0 is an error's. */
+const hasCode = isNumber(
+  "resultType",
+  "properties.status.errorCode",
+  "status.errorCode",
 );
+
+/** What some exports write in place of the code, or beside it. */
+const RESULTS = {
+  success: 1,
+  succeeded: 1,
+  failure: 2,
+  failed: 2,
+  timeout: 2,
+};
 
 export const entraSignIn: Profile = {
   name: "entra sign-in",
@@ -48,7 +67,10 @@ export const entraSignIn: Profile = {
     choose("resultType", { 0: 1 }),
     choose("properties.status.errorCode", { 0: 1 }),
     choose("status.errorCode", { 0: 1 }),
-    (source) => hasCode(source) ? 2 : 0,
+    (source) => hasCode(source) ? 2 : NO_CHOICE,
+    chooseWord("resultType", RESULTS),
+    chooseWord(at("result"), RESULTS),
+    always(0),
   ),
   time: [...at("createdDateTime"), "time"],
   message: firstLine(

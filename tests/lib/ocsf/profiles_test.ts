@@ -121,6 +121,25 @@ Deno.test("entraSignIn maps diagnostic settings' and Graph's sign-ins", () => {
     Level: "4",
     properties,
   }, { ...expected, metadata: { tenant_uid: "t-1" } });
+  const { status: _, ...rest } = properties;
+  for (
+    const [over, inner, id] of [
+      [{ resultType: "0" }, {}, 1],
+      [{ resultType: 50126 }, { result: "success" }, 2],
+      [{ resultType: "Success" }, { result: "success" }, 1],
+      [{ resultType: "Failure" }, {}, 2],
+      [{ resultType: "odd" }, { result: "failure" }, 2],
+      [{ result: "success" }, {}, 1],
+      [{ resultType: "odd" }, {}, 0],
+      [{}, {}, 0],
+    ] as const
+  ) {
+    maps({
+      operationName: "Sign-in activity",
+      ...over,
+      properties: { ...rest, ...inner },
+    }, { status_id: id });
+  }
 });
 
 Deno.test("okta maps sign-ins, account changes and the rest", () => {
