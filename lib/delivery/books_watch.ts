@@ -1,6 +1,7 @@
 /**
  * The books of all configured connectors, looked at regularly: a difference is said once each time that it changes, and
- * never healed. In the same rounds dead letters end after 30 days, and what became of them is forgotten as late.
+ * never healed. In the same rounds dead letters end after 30 days, and what became of them is forgotten as late; what a
+ * round cannot do because the store does not answer is due in the next one.
  */
 
 import type { Clock } from "../clock.ts";
@@ -8,8 +9,9 @@ import { booksOf, type ConnectorBooks } from "../log/books.ts";
 import type { DeadLetters } from "../log/dead_kept.ts";
 import { forgetAnswers } from "../log/idempotency.ts";
 import { forgetJobs } from "../log/job_totals.ts";
+import { messageOf } from "../log/kv.ts";
 import type { EventLog } from "../log/log.ts";
-import { newPlace, readBooks } from "../log/places.ts";
+import { NOWHERE, readBooks } from "../log/places.ts";
 import type { Logger } from "../logger.ts";
 
 const LOOK_MS = 60_000;
@@ -23,9 +25,6 @@ export interface BookedConnector {
   readonly isFed: boolean;
 }
 
-/** The place of a connector that gets nothing. */
-const NOTHING = newPlace("newest", new Map(), { lanes: {} });
-
 /** The books of connectors as one snapshot; one that has no place yet is not there. @throws what the store throws. */
 export async function readAllBooks(
   log: Pick<EventLog, "store" | "settled">,
@@ -34,7 +33,7 @@ export async function readAllBooks(
   const { places, heads, deltas } = await readBooks(log);
   const books = new Map<string, ConnectorBooks>();
   for (const { name, isFed } of connectors) {
-    const place = isFed ? places.get(name) : NOTHING;
+    const place = isFed ? places.get(name) : NOWHERE;
     if (place === undefined) continue;
     books.set(name, booksOf(place, isFed ? heads : {}, deltas.get(name)));
   }
@@ -99,6 +98,11 @@ export class BooksWatch {
     this.#sayEnded(await deadLetters.sweep(clock.now()));
   }
 
+  async #forget(): Promise<void> {
+    const { deadLetters, clock } = this.#parts;
+    this.#sayEnded(await deadLetters.forget(clock.now()));
+  }
+
   #sayEnded(ended: ReadonlyMap<string, number>): void {
     for (const [name, events] of ended) {
       this.#parts.logger.log(
@@ -111,25 +115,43 @@ export class BooksWatch {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger, deadLetters, log } = this.#parts;
+    const { clock, logger, log } = this.#parts;
     const { signal } = this.#stop;
+    const chores = [
+      { what: "The books", every: 1, work: () => this.look() },
+      { what: "Dead letters", every: SWEEP_ROUNDS, work: () => this.sweep() },
+      {
+        what: "Ended letters",
+        every: FORGET_ROUNDS,
+        work: () => this.#forget(),
+      },
+      {
+        what: "Old answers",
+        every: FORGET_ROUNDS,
+        work: () => forgetAnswers(log.store),
+      },
+      {
+        what: "Old jobs",
+        every: FORGET_ROUNDS,
+        work: () => forgetJobs(log.store, clock.now()),
+      },
+    ].map((chore) => ({ ...chore, due: 1 }));
     for (let round = 1; !signal.aborted; round++) {
       await clock.sleep(LOOK_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
-      try {
-        await this.look();
-        if (round % SWEEP_ROUNDS === 1) await this.sweep();
-        if (round % FORGET_ROUNDS === 1) {
-          this.#sayEnded(await deadLetters.forget(clock.now()));
-          await forgetAnswers(log.store);
-          await forgetJobs(log.store, clock.now());
+      for (const chore of chores) {
+        if (round < chore.due) continue;
+        try {
+          await chore.work();
+          chore.due = round + chore.every;
+        } catch (error) {
+          // The store closes meanwhile.
+          if (signal.aborted) return;
+          const message = `${chore.what} could not be looked at`;
+          logger.log("warn", "store.slow", message, {
+            error: messageOf(error),
+          });
         }
-      } catch (error) {
-        // The store closes meanwhile.
-        if (signal.aborted) return;
-        logger.log("warn", "store.slow", "The books could not be looked at", {
-          error: error instanceof Error ? error.message : String(error),
-        });
       }
     }
   }

@@ -41,6 +41,9 @@ export function newPlace(
   };
 }
 
+/** The place of a connector that gets nothing. */
+export const NOWHERE: Place = newPlace("newest", new Map(), { lanes: {} });
+
 /** First byte of a packed record; others are JSON text. */
 const PACKED = 1;
 
