@@ -16,7 +16,7 @@ import { fromValue, MAX_CHECKS, numberIn, toValue } from "./kv.ts";
 import type { Store } from "./store.ts";
 
 /** How long `true` is told again. What is told within a second shares its time, so it is up to a second longer. */
-export const GRACE_MS = 600_000;
+const GRACE_MS = 600_000;
 const TOLD_WITHIN_MS = 1_000;
 /** Records that one commit deletes, and that it rewrites, each with a check. */
 const COMMIT_DELETES = 400, COMMIT_REWRITES = MAX_CHECKS - 2;

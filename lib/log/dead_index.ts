@@ -215,7 +215,7 @@ function boundAt(
   return { ms: isLater ? ms : ms + 1 };
 }
 
-export function entryOf(
+function entryOf(
   connector: string,
   key: Deno.KvKey,
   value: unknown,

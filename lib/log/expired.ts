@@ -12,7 +12,7 @@ import { fromValue, numberIn, textIn, toValue } from "./kv.ts";
 import type { Store } from "./store.ts";
 
 /** How long a range is kept: milliseconds. */
-export const EXPIRED_KEPT_MS = 30 * 86_400_000;
+const EXPIRED_KEPT_MS = 30 * 86_400_000;
 /**
  * Ranges of one settle for each reason: a commit has room for so many. Of more than this one is made, whose `events`
  * says how many of the ids it spans expired.

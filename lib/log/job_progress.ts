@@ -11,7 +11,7 @@
 
 import type { Answer } from "../connector.ts";
 import type { Position } from "../event.ts";
-import { changeDead, type DeadDeltas } from "./dead_books.ts";
+import { changeDead, type DeadDeltas, NO_DELTAS } from "./dead_books.ts";
 import { type DeadEnd, importId } from "./dead_ends.ts";
 import { COMMIT_BYTES, COMMIT_WRITES, positionOf } from "./dead_letters.ts";
 import {
@@ -101,14 +101,7 @@ type Deltas = { -readonly [Name in keyof DeadDeltas]: number };
 
 /** One commit in the making. */
 class Plan {
-  readonly deltas: Deltas = {
-    accepted: 0,
-    delivered: 0,
-    filtered: 0,
-    dead: 0,
-    discarded: 0,
-    expired: 0,
-  };
+  readonly deltas: Deltas = { ...NO_DELTAS };
   readonly sets: DeadWrite[] = [];
   readonly deletes: Deno.KvKey[] = [];
   part: JobPart;

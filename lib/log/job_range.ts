@@ -83,7 +83,7 @@ export async function* shapesFrom(
 }
 
 /** The id of the oldest event that is kept; undefined: there is none. @throws what the store throws. */
-export async function oldestId(store: Store): Promise<string | undefined> {
+async function oldestId(store: Store): Promise<string | undefined> {
   for await (const { id } of shapesFrom(store, "")) return `${id}-0`;
   return undefined;
 }

@@ -67,7 +67,7 @@
 import type { VersionstampPart } from "./kv.ts";
 
 /** The only shard so far. In the keys, so that deliveries can be leased apart later. */
-export const SHARD = 0;
+const SHARD = 0;
 
 /** Before every segment, in keys of histories. */
 const NO_SEGMENT = "0".repeat(20);

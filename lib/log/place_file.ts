@@ -251,7 +251,9 @@ async function bringToStore(store: Store, found: FoundPlace): Promise<void> {
   const known = placeOf(stored.value);
   if (textIn(fromValue(now.value) ?? {}, "nonce") !== epoch) return;
   if (known === undefined) return;
-  // At the same place the file's is the newer one: its state changed.
+  // At the same place the file's counts: as a rule its state changed since. Where the file could not take the state's
+  // last change, the store's is the newer one; nothing tells, and all it costs are attempts that are counted again and
+  // an older fault shown until the next one: books and history only change with the place.
   if (isBefore(positionOf(found), known)) return;
   await store.call((kv) =>
     kv.atomic().check(now).check(stored).set(stored.key, toValue(place))

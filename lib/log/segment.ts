@@ -132,7 +132,7 @@ export function seal(
 }
 
 /** How many values a blob of that length takes. */
-export function valuesOf(length: number): number {
+function valuesOf(length: number): number {
   return Math.max(1, Math.ceil(length / MAX_VALUE_BYTES));
 }
 

@@ -6,6 +6,7 @@
  * place's own last versionstamp is checked as well.
  */
 
+import { isSameBytes } from "../json/copy.ts";
 import { isDiskFull, isLocked, messageOf } from "./kv.ts";
 import type { Store } from "./store.ts";
 
@@ -99,14 +100,10 @@ async function lookUp(
   if (epoch.versionstamp !== settle.epoch) return { version: undefined };
   if (cursor.versionstamp === settle.cursor) return "again";
   const isMine = cursor.value instanceof Uint8Array &&
-    sameBytes(cursor.value, settle.value);
+    isSameBytes(cursor.value, settle.value);
   if (isMine) return { version: cursor.versionstamp ?? undefined };
   // Alone with the store the versionstamp is not tracked; over the network another has moved the place.
   return store.isExclusive ? "again" : { version: undefined };
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Says that a settle does not come to its end, once a minute. */
