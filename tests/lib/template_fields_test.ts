@@ -180,9 +180,10 @@ Deno.test("isoTime and epochMs: the envelope's time by magnitude, else OCSF's, e
       ['"time":1.741824000123E+12,"event":1', "2025-03-13T00:00:00.123Z"],
       ['"time":0,"event":1', "1970-01-01T00:00:00.000Z"],
       ['"time":-1.5,"event":1', "1969-12-31T23:59:58.500Z"],
-      ['"time":1e300,"event":1', "9999-12-31T23:59:59.999Z"],
-      ['"time":-1e999,"event":1', "0001-01-01T00:00:00.000Z"],
-      [`"time":${"9".repeat(400)},"event":1`, "9999-12-31T23:59:59.999Z"],
+      ['"time":1e300,"event":1', received],
+      ['"time":-1e999,"event":1', received],
+      [`"time":${"9".repeat(20)},"event":1`, received],
+      [`"time":${"9".repeat(400)},"event":1`, received],
       ['"time":1e-999,"event":1', "1970-01-01T00:00:00.000Z"],
       [
         `"time":7,"event":{${OCSF},"time":1741824000123}`,
