@@ -67,7 +67,7 @@ export const replayStart: Command = {
     rate: {
       kind: "text",
       value: "NUMBER",
-      help: "Events a second at the most (200); 0: no cap.",
+      help: "Events a second to each connector at the most (200); 0: no cap.",
     },
     all: {
       kind: "switch",
@@ -120,7 +120,7 @@ export const deadReplay: Command = {
     rate: {
       kind: "text",
       value: "NUMBER",
-      help: "Events a second at the most. Absent: no cap.",
+      help: "Events a second to each connector at the most. Absent: no cap.",
     },
     "dry-run": DRY_RUN,
     follow: FOLLOW,

@@ -21,7 +21,7 @@ export interface JobRecord {
   /** As asked: `oldest`, a time or an event's id; null: no replay of the log. */
   readonly from: string | null;
   readonly until: string | null;
-  /** Events a second; 0: no cap. */
+  /** Events a second at each connector; 0: no cap. */
   readonly rate: number;
   /** Also what was delivered. */
   readonly all: boolean;

@@ -12,6 +12,7 @@ export interface LogWish {
   /** As asked, for the job. */
   readonly fromText: string;
   readonly untilText: string | null;
+  /** Events a second at each connector; 0: no cap. */
   readonly rate: number;
   readonly all: boolean;
   readonly mark: boolean;
@@ -24,6 +25,7 @@ export interface DeadWish {
     | { readonly names: readonly DeadName[] };
   /** By connector: events that need no sending any more. */
   readonly skipped?: ReadonlyMap<string, number>;
+  /** Events a second at each connector; 0: no cap. */
   readonly rate: number;
 }
 

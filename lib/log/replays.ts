@@ -80,16 +80,17 @@ export class Replays {
   /** What a replay of the log would be. @throws {NotKept}, or what the store throws. */
   async estimateLog(wish: LogWish): Promise<Estimate> {
     const range = await rangeOf(this.#parts.log, wish);
-    let events = 0, bytes = 0, alreadyDelivered = 0, waiting = 0;
+    let events = 0, bytes = 0, alreadyDelivered = 0;
+    const sent: number[] = [];
     for (const connector of wish.to) {
       const counted = await countRange(this.#parts, connector, range);
+      const delivered = await deliveredIn(this.#parts, connector, range);
       events += counted.events;
       bytes += counted.bytes;
-      waiting += counted.waiting;
-      alreadyDelivered += await deliveredIn(this.#parts, connector, range);
+      alreadyDelivered += delivered;
+      sent.push(counted.events - counted.waiting - (wish.all ? 0 : delivered));
     }
-    const sent = events - waiting - (wish.all ? 0 : alreadyDelivered);
-    const seconds = secondsOf(sent, wish.rate);
+    const seconds = secondsAt(wish.rate, sent);
     return { events, bytes, seconds, alreadyDelivered };
   }
 
@@ -299,8 +300,12 @@ export class Replays {
   }
 }
 
-function secondsOf(events: number, rate: number): number | null {
-  return rate === 0 ? null : Math.ceil(events / rate);
+/** How long it takes at a rate, which holds for each connector by itself; null: there is no cap. `sent`: events to each. */
+export function secondsAt(
+  rate: number,
+  sent: readonly number[],
+): number | null {
+  return rate === 0 ? null : Math.ceil(Math.max(0, ...sent) / rate);
 }
 
 /** In the log's order; what is no event of the log comes last. */

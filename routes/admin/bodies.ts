@@ -26,12 +26,19 @@ export async function readBytes(
   return joinBytes(pieces);
 }
 
+/** Nothing but JSON's own white space (RFC 8259 §2)? Other control characters are a body, and a wrong one. */
+export function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every((byte) =>
+    byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+  );
+}
+
 /** The value of a JSON body ({} of an empty one), or the reply that says what it is not. */
 export function jsonOf(
   c: Context<AppVariables>,
   bytes: Uint8Array,
 ): { readonly value: unknown } | Response {
-  if (!bytes.some((byte) => byte > 0x20)) return { value: {} };
+  if (isBlank(bytes)) return { value: {} };
   const fault = validateJson(bytes);
   if (fault !== undefined) {
     return problem(

@@ -9,6 +9,7 @@ import type { DeadName } from "../../lib/log/dead_kept.ts";
 import type { Replays } from "../../lib/log/replays.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
+import { jsonOf } from "./bodies.ts";
 import { takeIn } from "./dead_intake.ts";
 import { begun } from "./replay_answers.ts";
 
@@ -27,6 +28,8 @@ export async function replaySeed(
   const names = new Set(connectors().map(({ name }) => name));
   // No body, not even an array of no records: that must not send all that is kept.
   if (afterSpace(bytes, 0) === bytes.length) {
+    const blank = jsonOf(c, bytes);
+    if (blank instanceof Response) return blank;
     const all = await replays.letters({ choice: { filter: {} } }, names);
     return begun(c, await replays.startDead(all, { rate: 0 }));
   }

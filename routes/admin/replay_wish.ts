@@ -8,7 +8,7 @@ import type { DeadWish, LogWish } from "../../lib/log/job_wish.ts";
 import { choiceOf, onlyMembers, timeOf } from "./dead_filter.ts";
 import type { FieldFaults } from "./lists.ts";
 
-/** Events a second that a replay of the log sends unless asked otherwise. */
+/** Events a second that a replay of the log sends to each connector unless asked otherwise. */
 const LOG_RATE = 200;
 const MOST_RATE = 1_000_000;
 

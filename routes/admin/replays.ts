@@ -3,7 +3,7 @@
 import type { Context, Hono } from "hono";
 import { NotKept } from "../../lib/log/job_range.ts";
 import type { JobState } from "../../lib/log/job.ts";
-import type { Replays } from "../../lib/log/replays.ts";
+import { type Replays, secondsAt } from "../../lib/log/replays.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
 import { jsonOf, readBytes } from "./bodies.ts";
@@ -207,7 +207,10 @@ async function startDead(
   return c.json({
     events: letters.count,
     bytes: letters.bytes,
-    seconds: rate === 0 ? null : Math.ceil(letters.count / rate),
+    seconds: secondsAt(
+      rate,
+      [...letters.ids.values()].map(({ length }) => length),
+    ),
     already_delivered: 0,
   });
 }

@@ -1,4 +1,4 @@
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { History } from "../../../lib/log/history.ts";
 import { Replays } from "../../../lib/log/replays.ts";
 import { ADMIN, AdminRig } from "../../support/admin_rig.ts";
@@ -245,5 +245,43 @@ Deno.test("POST /replays of dead letters counts what a discard before it has lef
       [409, 3, 0],
     );
     deepEqual((await api.get("/replays")).json.items, []);
+  });
+});
+
+Deno.test("POST /replays: the estimate goes by the connector that gets most, as the rate holds for each", async () => {
+  await withRig(async (api) => {
+    await api.rig.kill("a", ["1", "22", "333"]);
+    await api.rig.kill("b", ["4"]);
+    const ask = async (wish: Readonly<Record<string, unknown>>) =>
+      (await api.post("/replays", { ...wish, dry_run: true, rate: 1 })).json;
+    const dead = await ask({ kind: "dead-letters", filter: {} });
+    deepEqual([dead.events, dead.seconds], [6, 3]);
+    const log = { kind: "log", from: "oldest", all: true };
+    const one = await ask({ ...log, to: ["a"] });
+    const both = await ask({ ...log, to: ["a", "b"] });
+    ok(one.seconds > 0);
+    const other = await ask({ ...log, to: ["b"] });
+    equal(both.seconds, Math.max(one.seconds, other.seconds));
+    equal(both.events, one.events + other.events);
+  });
+});
+
+Deno.test("POST /api/admin/siem/replay-dead-letter: only JSON's blanks make an empty body", async () => {
+  await withRig(async (api) => {
+    await api.rig.kill("a", ["1"]);
+    const send = (body: string) =>
+      api.post("/../admin/siem/replay-dead-letter", body);
+    for (const byte of ["\0", "\x01", "\x0b", "\x1f"]) {
+      const { status, json } = await send(byte.repeat(50));
+      equal(status, 400, JSON.stringify(byte));
+      match(json.type, /invalid-json$/);
+    }
+    deepEqual((await api.get("/replays")).json.items, []);
+    const { status, json } = await send(" \t\r\n");
+    deepEqual([status, json.total], [202, 1]);
+    for (const path of ["/replays", "/dead-letters/discard"]) {
+      const { status } = await api.post(path, "\0\0");
+      equal(status, 400, path);
+    }
   });
 });
