@@ -41,6 +41,9 @@ import { type App, createApp } from "./routes/app.ts";
 import { AddressInUse, listen, ListenFault } from "./routes/listen.ts";
 
 const VERSION = "0.1.0";
+/** A relay takes no argument: a file named there would go unread without a word. */
+const USAGE =
+  "Usage: deno task start (settings come from the environment; HECATE_CONFIG=FILE names a file), deno task demo, deno task hecate COMMAND.";
 /** Exit code of a wrong configuration (`EX_CONFIG` of sysexits.h). */
 const EXIT_CONFIGURATION = 78;
 /** `deno task` and npx may deliver one Ctrl+C twice; only a second one this much later means "at once". */
@@ -488,7 +491,12 @@ async function runCommand(args: readonly string[]): Promise<never> {
 }
 
 async function main(): Promise<void> {
-  if (Deno.args[0] === "hecate") await runCommand(Deno.args.slice(1));
+  const [word] = Deno.args;
+  if (word === "hecate") await runCommand(Deno.args.slice(1));
+  if (word !== undefined && word !== "demo") {
+    tell(USAGE);
+    Deno.exit(word === "--help" || word === "-h" ? 0 : 2);
+  }
   // Before anything is said to be ready: a signal that finds no listener would cut the relay off.
   let stop = () => Promise.resolve();
   endOnSignals(() => stop());

@@ -37,8 +37,10 @@ import {
   fixed,
   isFixed,
   laidOverColumns,
+  neverCut,
   TableRows,
 } from "../lib/delivery/table_rows.ts";
+import { SettingFault } from "../lib/setting_fault.ts";
 import {
   eventString,
   isoTime,
@@ -62,8 +64,8 @@ const LIMITS: TypeLimits = {
   eventBytes: MAX_CALL_BYTES - ARRAY.open.length - ARRAY.close.length,
 };
 
-/** A field longer than 64 KB is cut without a word, and would be no JSON (destinations §2: keep it under 64,000). */
-const MAX_RAW_BYTES = 63_999;
+/** Azure cuts a longer field (64 KB) without a word; JSON would be none then (destinations §2: keep it under 64,000). */
+const MAX_FIELD_BYTES = 63_999;
 
 /** What an Auxiliary table takes in one call (`RecordsTimeRangeIsMoreThan30Minutes`), in milliseconds. */
 const AUXILIARY_SPAN_MS = 30 * 60_000;
@@ -192,7 +194,7 @@ const checked = settings.superRefine((given, context) => {
   }
 });
 
-/** @throws {TypeError} for a certificate that cannot serve, and for `deno-deploy` elsewhere. */
+/** @throws {SettingFault} for a certificate that cannot serve, and for `deno-deploy` elsewhere. */
 function credentialOf(
   given: SentinelSettings,
   { readFile, platformToken }: ConnectorContext,
@@ -200,8 +202,9 @@ function credentialOf(
   const { client_certificate: pem, federated_token_file: file } = given;
   if (file === DENO_DEPLOY) {
     if (platformToken === undefined) {
-      throw new TypeError(
-        "federated_token_file (SENTINEL_FEDERATED_TOKEN_FILE): deno-deploy works on Deno Deploy only.",
+      throw new SettingFault(
+        "federated_token_file",
+        "deno-deploy works on Deno Deploy only.",
       );
     }
     return {
@@ -229,10 +232,7 @@ function credentialOf(
     const why = cause instanceof TypeError
       ? cause.message
       : "The file cannot be read.";
-    throw new TypeError(
-      `client_certificate (SENTINEL_CLIENT_CERTIFICATE): ${why}`,
-      { cause },
-    );
+    throw new SettingFault("client_certificate", why, { cause });
   }
 }
 
@@ -251,7 +251,10 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   Operation: column(text, "api.operation", "activity_name"),
   ModelId: column(text, "unmapped.model_id", "ai_model.name"),
   PolicyAction: column(text, "unmapped.policy_action"),
-  DlpLabels: column((paths) => jsonText(paths, "[]"), "unmapped.dlp_labels"),
+  DlpLabels: neverCut(
+    column((paths) => jsonText(paths, "[]"), "unmapped.dlp_labels"),
+    '"[]"',
+  ),
   TokensInput: column(
     number,
     "unmapped.tokens_input",
@@ -273,7 +276,7 @@ function rowsOf(given: string | undefined): TableRows {
   return new TableRows({
     columns: laidOverColumns(COLUMNS, laidOver),
     event: RAW,
-    most: MAX_RAW_BYTES,
+    most: MAX_FIELD_BYTES,
     // A row without it says null.
     ...mark !== null && { mark: TRIMMED },
   });

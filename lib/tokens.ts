@@ -2,7 +2,7 @@
  * Ingest tokens: what a producer shows. Only SHA-256 hashes are held; the values are gone once `parseTokens` returns.
  *
  * `HECATE_TOKENS` comes in two forms: `name=value` pairs, comma separated (a value alone is named `default`), or a
- * JSON array of objects with options. YAML's `tokens:` is the second form, already parsed (`readTokens`).
+ * JSON array of objects with options (text that begins with a brace or bracket). YAML's `tokens:` is the second form, already parsed (`readTokens`).
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
@@ -47,6 +47,8 @@ export interface TokenFault {
   readonly option?: string;
   /** Without any token value. */
   readonly sentence: string;
+  /** The words that the option may be, or the options that there are. */
+  readonly choices?: readonly string[];
 }
 
 /** What a setting of tokens says. With `faults`, `tokens` holds the ones without a fault. */
@@ -71,6 +73,9 @@ export const TOKEN_OPTIONS: ReadonlySet<string> = new Set([
   "index",
   "indexes",
 ]);
+const NO_ARRAY = "is not a valid JSON array";
+const FACES = ["splunk", "ngsiem"] as const;
+const ACKS = ["stored", "delivered"] as const;
 const MAX_NAME = 64;
 /** Header values are visible ASCII here: nothing else survives every client and proxy. */
 const VISIBLE = /^[\x21-\x7e]+$/;
@@ -103,10 +108,12 @@ export function findToken(
 export function parseTokens(
   text: string,
   place: (fault: TokenFault) => void = () => {},
+  guess: Guess = () => undefined,
 ): ParsedTokens {
   const trimmed = text.trim();
   if (trimmed === "") return { tokens: [], faults: [] };
-  if (!trimmed.startsWith("[")) {
+  // A lone object is a list forgotten, never a token's value.
+  if (!/^[[{]/.test(trimmed)) {
     const pairs = trimmed.split(",").map((part) => part.trim())
       .filter((part) => part !== "").map((part) => {
         const at = part.indexOf("=");
@@ -114,22 +121,30 @@ export function parseTokens(
           ? { name: "default", value: part }
           : { name: part.slice(0, at).trim(), value: part.slice(at + 1) };
       });
-    return readTokens(pairs, place);
+    return readTokens(pairs, place, guess);
   }
   let value: unknown;
   try {
     value = JSON.parse(trimmed);
   } catch {
     // The parser's own message may quote the text, and the text holds secrets.
-    return { tokens: [], faults: ["is not a valid JSON array"] };
+    return { tokens: [], faults: [NO_ARRAY] };
   }
-  return readTokens(value, place);
+  if (!Array.isArray(value)) return { tokens: [], faults: [NO_ARRAY] };
+  return readTokens(value, place, guess);
 }
+
+/** The known word nearest to what is there. */
+export type Guess = (
+  given: string,
+  known: readonly string[],
+) => string | undefined;
 
 /** Reads the list form, already parsed (JSON or YAML). */
 export function readTokens(
   list: unknown,
   place: (fault: TokenFault) => void = () => {},
+  guess: Guess = () => undefined,
 ): ParsedTokens {
   if (!Array.isArray(list)) {
     return { tokens: [], faults: ["is not a list"] };
@@ -138,9 +153,14 @@ export function readTokens(
   const faults: string[] = [];
   list.forEach((entry: unknown, at) => {
     const own: Omit<TokenFault, "at">[] = [];
-    const fault = (sentence: string, option?: string) =>
-      own.push({ sentence, ...option !== undefined && { option } });
-    const token = readToken(entry, fault);
+    const fault: Fault = (sentence, option, choices) => {
+      own.push({
+        sentence,
+        ...option !== undefined && { option },
+        ...choices !== undefined && { choices },
+      });
+    };
+    const token = readToken(entry, fault, guess);
     if (token !== undefined && own.length === 0) {
       if (tokens.some((other) => other.name === token.name)) {
         fault("the name is used twice", "name");
@@ -157,9 +177,18 @@ export function readTokens(
   return { tokens, faults };
 }
 
-type Fault = (sentence: string, option?: string) => void;
+type Fault = (
+  sentence: string,
+  option?: string,
+  choices?: readonly string[],
+) => void;
 
-function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
+/** The token; undefined: not even its name stands. What is wrong is told, all of it. */
+function readToken(
+  entry: unknown,
+  fault: Fault,
+  guess: Guess,
+): IngestToken | undefined {
   if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
     fault("is not an object");
     return undefined;
@@ -168,8 +197,12 @@ function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
   for (const key of members.keys()) {
     // An unknown name may be a secret in the wrong place: it is not repeated.
     if (!TOKEN_OPTIONS.has(key)) {
+      // One that is nearly known is no secret.
+      const near = guess(key, [...TOKEN_OPTIONS]);
       fault(
-        `has an unknown option; known are ${[...TOKEN_OPTIONS].join(", ")}`,
+        near === undefined
+          ? `has an unknown option; known are ${[...TOKEN_OPTIONS].join(", ")}`
+          : `has an unknown option ${key}; did you mean ${near}?`,
       );
     }
   }
@@ -187,17 +220,18 @@ function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
     return false;
   };
   const name = text("name") ?? "default";
-  if (name.length > MAX_NAME || !NAME.test(name) || name.trim() !== name) {
+  const isName = name.length <= MAX_NAME && NAME.test(name) &&
+    name.trim() === name;
+  if (!isName) {
     fault(
       `the name must have 1 to ${MAX_NAME} characters, none of them a comma, an equals sign or a control character`,
       "name",
     );
-    return undefined;
   }
   const hash = readHash(text("value"), text("sha256"), fault);
   const face = text("face");
   if (face !== undefined && face !== "splunk" && face !== "ngsiem") {
-    fault("face is neither splunk nor ngsiem", "face");
+    fault("face is neither splunk nor ngsiem", "face", FACES);
   }
   const ack = readAck(members.get("ack") ?? false, fault);
   const defaults: { -readonly [K in keyof TokenDefaults]: TokenDefaults[K] } =
@@ -208,6 +242,7 @@ function readToken(entry: unknown, fault: Fault): IngestToken | undefined {
   }
   const indexes = readIndexes(members.get("indexes"), defaults.index, fault);
   const query = flag("query"), disabled = flag("disabled");
+  if (!isName) return undefined;
   return {
     name,
     hash: hash ?? new Uint8Array(32),
@@ -224,7 +259,7 @@ function readAck(value: unknown, fault: Fault): AckLevel | undefined {
   if (value === true || value === "delivered") return "delivered";
   if (value === "stored") return value;
   if (value !== false) {
-    fault("ack is none of false, true, stored and delivered", "ack");
+    fault("ack is none of false, true, stored and delivered", "ack", ACKS);
   }
   return undefined;
 }

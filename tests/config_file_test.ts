@@ -121,8 +121,8 @@ sinks:
       const told = relay.stderr().split("\n")
         .filter((line) => line.startsWith("my.yaml:"));
       assert.deepEqual(told, [
-        "my.yaml:4:3: sinks.udp: UDP cannot go through a proxy: choose tcp or tls.",
-        "my.yaml:5:3: sinks.key: The client key is encrypted: it needs a passphrase.",
+        "my.yaml:4:69: sinks.udp.proxy: UDP cannot go through a proxy: choose tcp or tls.",
+        "my.yaml:5:100: sinks.key.tls_client_key: The client key is encrypted: it needs a passphrase.",
       ]);
     }
   });
@@ -274,4 +274,13 @@ sinks:${sink("a", urlA, { token: "token-of-a" })}${
       assert.equal(siemB.received("splunk").length, 1);
     });
   },
+});
+
+Deno.test("main.ts takes no argument that would go unread: usage, exit 2", async () => {
+  for (const [args, code] of [[["hecate.yaml"], 2], [["--help"], 0]] as const) {
+    await using relay = spawnRelay({ args: [...args] });
+    assert.equal((await relay.ended).code, code);
+    assert.match(relay.stderr(), /^Usage: deno task start/m);
+    assert.equal(relay.stdout(), "");
+  }
 });

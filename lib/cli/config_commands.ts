@@ -4,7 +4,6 @@ import { groupMeta } from "../config/fields.ts";
 import { relaySteps } from "../config/file_sections.ts";
 import { type Configuration, readConfiguration } from "../config/load.ts";
 import { groupOf } from "../config/load_connector.ts";
-import { openSinks } from "../config/open_sinks.ts";
 import type { Scope } from "../config/scope.ts";
 import { settingsOf, type ShownSetting } from "../config/settings.ts";
 import { redactor } from "../secrets.ts";
@@ -19,10 +18,11 @@ const NO_ENVIRONMENT = {
   },
 } as const;
 
-/** The configuration of the call: FILE in place of `HECATE_CONFIG`. */
+/** The configuration of the call: FILE in place of `HECATE_CONFIG`. `isTrial`: connectors are opened too, as a start does. */
 function load(
   call: Call,
-  { env, types, readFile }: CliContext,
+  { env, types, readFile, sinkEnvironment }: CliContext,
+  { isTrial = false } = {},
 ): Promise<Configuration> {
   const [file = env["HECATE_CONFIG"]] = call.arguments;
   const isBlind = call.has("no-environment");
@@ -35,24 +35,8 @@ function load(
     readFile,
     isBlind,
     isFileGiven: call.arguments.length > 0,
+    ...isTrial && { sinkEnvironment },
   });
-}
-
-/** With what a start would find wrong only when it opens the connectors. */
-async function opened(
-  loaded: Configuration,
-  call: Call,
-  context: CliContext,
-): Promise<Configuration> {
-  // Certificates are stand-ins then.
-  if (!loaded.ok || call.has("no-environment")) return loaded;
-  const result = await openSinks(
-    loaded.connectors,
-    context.sinkEnvironment(loaded.relay),
-  );
-  if (!result.ok) return { ...loaded, ...result };
-  for (const { sink } of result.sinks) await sink[Symbol.asyncDispose]();
-  return loaded;
 }
 
 /** Tells faults and warnings; what is wrong alone stands in plain lines. */
@@ -73,7 +57,7 @@ export const configValidate: Command = {
     "deny-warnings": { kind: "switch", help: "A warning counts as a fault." },
   },
   async run(call, context) {
-    const loaded = await opened(await load(call, context), call, context);
+    const loaded = await load(call, context, { isTrial: true });
     const isGood = loaded.ok &&
       !(call.has("deny-warnings") && loaded.warnings.length > 0);
     if (call.has("json")) {
@@ -198,6 +182,11 @@ export const configEnv: Command = {
       ...need,
       set: (context.env[need.name] ?? "") !== "",
     }));
+    if (rows.length === 0 && !call.has("quiet")) {
+      context.err(
+        "No variable is needed: the file names none, and the environment makes no connector.",
+      );
+    }
     if (call.has("json")) {
       for (const row of rows) context.out(JSON.stringify(row));
     } else {

@@ -1,7 +1,7 @@
 /** The settings that every type takes, declared once. */
 
 import type { z } from "zod";
-import { parsePin, readPem } from "./pem.ts";
+import { keyFault, parsePin, readPem } from "./pem.ts";
 import type {
   CommonSettings,
   ConnectorType,
@@ -178,6 +178,21 @@ export function commonSettings(
     if (input[one] !== undefined && input[other] === undefined) {
       fault(other, "It is missing: certificate and key go together.");
     }
+  }
+  const wrong = clientCert !== undefined && clientKey !== undefined
+    ? keyFault({
+      cert: clientCert,
+      key: clientKey,
+      passphrase: input.tls_client_key_passphrase,
+    })
+    : undefined;
+  if (wrong === "passphrase") {
+    fault(
+      "tls_client_key_passphrase",
+      "It does not open the client key, or this Deno cannot read a key of that kind.",
+    );
+  } else if (wrong === "other") {
+    fault("tls_client_key", "It is not the key of the client certificate.");
   }
   const pin = input.tls_pin === undefined
     ? undefined

@@ -138,6 +138,12 @@ export function secret(about: FieldText): Field<string> {
   return field<string>(
     { ...about, kind: "secret", isRequired: true },
     (value) => {
+      // As vendors' pages write it; what it says is not repeated: it might be a secret in the same marks.
+      if (/^(<[^<>]+>|\{[^{}]+\})$/.test(value.trim())) {
+        return {
+          fault: "This is a placeholder. Put the real value in its place.",
+        };
+      }
       if (/^(splunk|bearer|basic|apikey) /i.test(value)) {
         return {
           fault: "Leave out the word before the token; it is added by itself.",

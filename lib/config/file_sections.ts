@@ -6,6 +6,7 @@ import { COMMON } from "./connector.ts";
 import { groupMeta } from "./fields.ts";
 import { type FileReader, fileSource } from "./file_source.ts";
 import type { FileMap, FileNode, FilePlace } from "./file_tree.ts";
+import { nearest } from "./nearest.ts";
 import { tokensText } from "./file_tokens.ts";
 import { readScope, type Scope, type ScopeCheck } from "./scope.ts";
 import { type Group, settingsOf } from "./settings.ts";
@@ -42,7 +43,12 @@ export function relaySource(
 ): SettingsSource {
   const steps = settings.filter(isInFile).map(({ key }) => relaySteps(key));
   const top = ["sources", "sinks", ...new Set(steps.map(([first]) => first))];
-  reader.known(root, [], top.filter((key) => key !== undefined));
+  const variables = new Map(
+    settings.filter(isInFile).map(({ key, name }) =>
+      [name, relaySteps(key).join(".")] as const
+    ),
+  );
+  reader.known(root, [], top.filter((key) => key !== undefined), variables);
   for (const group of GROUPED) {
     const map = reader.mapAt(root, group, []);
     const keys = steps.filter(([first]) => first === group);
@@ -109,8 +115,9 @@ export function readSources(reader: FileReader, root: FileMap): Sources {
     }
     named.push(...texts ?? []);
     const type = choiceAt(reader, value, path, place, SOURCE_TYPES, "a source");
+    // Which keys a type has that is not offered is not known here.
+    if (!isOfAnotherType(value)) reader.known(value, path, SOURCE_KEYS);
     if (type === undefined) continue;
-    reader.known(value, path, SOURCE_KEYS);
     if (first !== undefined) {
       reader.fault(
         place,
@@ -123,6 +130,13 @@ export function readSources(reader: FileReader, root: FileMap): Sources {
     if (texts !== undefined) fed = new Set(texts.map(({ text }) => text));
   }
   return { fed, check };
+}
+
+/** Whether a source says a type that is not even meant to be one of ours. */
+function isOfAnotherType({ entries }: FileMap): boolean {
+  const node = entries.get("type")?.value;
+  return node?.kind === "text" && node.text !== null &&
+    nearest(node.text.trim(), SOURCE_TYPES) === undefined;
 }
 
 /** A sink whose name and type are in order. */
@@ -171,11 +185,16 @@ export function readSinks(
       : readScope(scopeNode, [...path, "scope"], check);
     if (type === undefined) continue;
     const group = groupOf(type);
-    reader.known(value, path, [
-      ...SINK_KEYS,
-      ...settingsOf(group, "").map(({ key }) => key),
-      ...settingsOf(COMMON, "").map(({ key }) => key),
-    ]);
+    const settings = [
+      ...settingsOf(group, type.prefix),
+      ...settingsOf(COMMON, type.prefix),
+    ];
+    reader.known(
+      value,
+      path,
+      [...SINK_KEYS, ...settings.map(({ key }) => key)],
+      new Map(settings.map(({ key, name }) => [name, key])),
+    );
     tellSpellings(reader, value, path, group);
     const source = fileSource({ reader, map: value, path, place });
     sinks.push({ name, type, source, scope, place });

@@ -1,6 +1,7 @@
 /** Maps of the file as sources of settings: each fault with its line, column and path. */
 
 import { type Environment, fileText, secretFile } from "./environment.ts";
+import type { FieldKind } from "./fields.ts";
 import {
   type ConfigFile,
   faultLines,
@@ -30,6 +31,9 @@ export interface NamedVariable {
   /** Where: `sinks.soc-a.token`. */
   readonly path: string;
 }
+
+/** Kinds of settings that a bare number may stand for, however it is written. */
+const NUMBERS: ReadonlySet<FieldKind> = new Set(["count", "duration", "size"]);
 
 /** Reads one file's values and collects what is wrong with them. */
 export class FileReader {
@@ -78,15 +82,20 @@ export class FileReader {
     if (!this.warnings.includes(warning)) this.warnings.push(warning);
   }
 
-  /** Tells each key that is not among these. */
-  known(map: FileMap, path: FilePath, known: readonly string[]): void {
+  /** Tells each key that is not among these. `variables`: a setting's variable by mistake, and the key that is meant. */
+  known(
+    map: FileMap,
+    path: FilePath,
+    known: readonly string[],
+    variables: ReadonlyMap<string, string> = new Map(),
+  ): void {
     for (const [key, { place }] of map.entries) {
       if (known.includes(key)) continue;
       this.fault(
         place,
         [...path, key],
         "It is not a known key.",
-        this.guesses.nearest(key, known),
+        variables.get(key.toUpperCase()) ?? this.guesses.nearest(key, known),
       );
     }
   }
@@ -224,6 +233,10 @@ export function fileSource(options: {
       const written = reader.text(value, pathOf(key), meta.kind === "secret");
       if (written === undefined || "isTold" in written) return written;
       if (written.text === "" && meta.empty !== true) return undefined;
+      if (
+        NUMBERS.has(meta.kind) && value.kind === "text" &&
+        value.digits !== undefined
+      ) return { text: value.digits };
       return reader.secret(setting, written.text, value, pathOf(key));
     },
     fault(key, sentence, { within = [], guess }: FaultDetail = {}) {

@@ -13,6 +13,8 @@ export interface FilePlace {
 export interface FileText {
   readonly kind: "text";
   readonly text: string | null;
+  /** In plain digits, where it is a number that YAML lets people write otherwise (`1e3`, `0x10`). */
+  readonly digits?: string;
   readonly place: FilePlace;
 }
 

@@ -1,6 +1,7 @@
 /** The configuration: from environment and file to checked settings, or to every fault at once. */
 
-import type { ConnectorType } from "../connector.ts";
+import type { ConnectorType, SinkEnvironment } from "../connector.ts";
+import { SettingFault } from "../setting_fault.ts";
 import type { Environment } from "./environment.ts";
 import {
   type Fed,
@@ -13,6 +14,7 @@ import { FileReader, type NamedVariable } from "./file_source.ts";
 import { type ConfigFile, placeText } from "./file_tree.ts";
 import {
   type ConfiguredConnector,
+  type ConnectorParts,
   groupOf,
   loadConnector,
   readConnector,
@@ -30,6 +32,7 @@ import {
   checkSingly,
   readGroup,
   settingsOf,
+  type SettingsSource,
   type ShownSetting,
 } from "./settings.ts";
 
@@ -48,6 +51,18 @@ export interface ConfigurationSource {
   readonly isBlind?: boolean;
   /** The file's name comes from the command line, not from a variable. */
   readonly isFileGiven?: boolean;
+  /** Opens a connector on trial; absent: none is opened. @throws {TypeError} what only that shows, for the operator. */
+  readonly tryOpen?: (
+    connector: ConfiguredConnector,
+    relay: RelaySettings,
+  ) => void;
+}
+
+/** What `readConfiguration` takes beside a parsed file. */
+export interface ReadingSource
+  extends Omit<ConfigurationSource, "file" | "tryOpen"> {
+  /** What connectors get from outside: each in order is opened and let go, so that what only that shows is told too. */
+  readonly sinkEnvironment?: (relay: RelaySettings) => SinkEnvironment;
 }
 
 /** Settings in order, or what is wrong with them. */
@@ -78,6 +93,23 @@ export type Configuration =
  * Never throws for what a person wrote; every fault is told at once.
  */
 export async function readConfiguration(
+  { sinkEnvironment, ...given }: ReadingSource,
+): Promise<Configuration> {
+  await using opened = new AsyncDisposableStack();
+  let environment: SinkEnvironment | undefined;
+  return await readGiven({
+    ...given,
+    // Certificates are stand-ins where nothing of the outside counts.
+    ...sinkEnvironment !== undefined && !given.isBlind && {
+      tryOpen: (connector, relay) => {
+        environment ??= sinkEnvironment(relay);
+        opened.use(connector.open(environment));
+      },
+    },
+  });
+}
+
+async function readGiven(
   source: Omit<ConfigurationSource, "file">,
 ): Promise<Configuration> {
   const { HECATE_CONFIG: path } = source.env;
@@ -130,10 +162,22 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
   };
   const sections = reader && readSections(source, reader, relay.tokens);
   const connectors: ConfiguredConnector[] = [];
+  const whole = new Map<ConfiguredConnector, SettingsSource>();
+  const judge = (parts: ConnectorParts): ConfiguredConnector | undefined => {
+    const { source, given, shared } = parts;
+    let isWhole = given.told.size === 0 && shared.told.size === 0;
+    const fault: SettingsSource["fault"] = (...told) => {
+      isWhole = false;
+      source.fault(...told);
+    };
+    const connector = loadConnector({ ...parts, source: { ...source, fault } });
+    if (connector !== undefined && isWhole) whole.set(connector, source);
+    return connector;
+  };
   for (const type of types) {
     const named = reader?.variables ?? [];
     const found = connectorVariables(type, { ...source, ...tell, named });
-    const connector = found && loadConnector({
+    const connector = found && judge({
       ...shared,
       ...found,
       name: type.type,
@@ -145,7 +189,7 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
   }
   for (const sink of sections?.sinks ?? []) {
     const { name, type, place } = sink;
-    const connector = loadConnector({
+    const connector = judge({
       ...shared,
       ...sink,
       ...readConnector(type, sink.source),
@@ -161,7 +205,15 @@ export function loadConfiguration(source: ConfigurationSource): Configuration {
   }
   if (connectors.length > 0) warnings.push(...proxies.warnings);
   warnings.push(...nameWarnings(types, env, reader?.variables ?? []));
-  const fed = feed(connectors, sections?.sources.fed ?? "all", tell.warn);
+  const isFed = feed(sections?.sources.fed ?? "all", tell.warn);
+  const fed = connectors.map((connector) => {
+    const marked = { ...connector, isFed: isFed(connector) };
+    const own = whole.get(connector);
+    if (own !== undefined && marked.isFed && relay.settings !== undefined) {
+      tryOpen({ ...source, ...tell }, marked, relay.settings, own);
+    }
+    return marked;
+  });
   if (reader !== undefined) {
     sections?.sources.check([
       ...new Set([
@@ -209,7 +261,7 @@ function relayOf(
   if (reader === undefined || root === undefined) {
     return loadRelay(over, options);
   }
-  const below = relaySource(reader, root, settingsOf(RELAY, ""));
+  const below = relaySource(reader, root, settingsOf(RELAY, "HECATE"));
   // Also what the environment overrides must be right.
   checkSingly(RELAY, readGroup(RELAY, below), below);
   return loadRelay(layered(over, below), options);
@@ -237,21 +289,40 @@ function readSections(
   };
 }
 
-/** Marks those that no source names, and says so. */
+/** Whether a source names a connector; says of each that none does. */
 function feed(
-  connectors: readonly ConfiguredConnector[],
   fed: Fed,
   warn: (line: string) => void,
-): ConfiguredConnector[] {
-  return connectors.map((connector) => {
-    const isFed = fed === "all" || fed.has(connector.name);
+): (connector: ConfiguredConnector) => boolean {
+  return ({ name }) => {
+    const isFed = fed === "all" || fed.has(name);
     if (!isFed) {
       warn(
-        `Connector ${connector.name} gets nothing: the source's "sink" does not name it.`,
+        `Connector ${name} gets nothing: the source's "sink" does not name it.`,
       );
     }
-    return { ...connector, isFed };
-  });
+    return isFed;
+  };
+}
+
+/** Opens a connector that is in order so far; a refusal stands at its setting. */
+function tryOpen(
+  { tryOpen, fault }: Pick<ConfigurationSource, "tryOpen"> & Tell,
+  connector: ConfiguredConnector,
+  relay: RelaySettings,
+  source: SettingsSource,
+): void {
+  try {
+    tryOpen?.(connector, relay);
+  } catch (cause) {
+    // The contract of `open`: a sentence for the operator.
+    if (!(cause instanceof TypeError)) throw cause;
+    const { name, origin } = connector;
+    const key = cause instanceof SettingFault ? cause.key : "";
+    if (key === "" && origin === "environment") {
+      fault(`connector ${name}: ${cause.message}`);
+    } else source.fault(key, cause.message);
+  }
 }
 
 /** In place of certificates and keys that are not looked at. */

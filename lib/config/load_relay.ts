@@ -1,6 +1,7 @@
 /** The relay's settings out of file and environment, the environment over the file. */
 
 import { parseTokens } from "../tokens.ts";
+import { Guesses } from "./nearest.ts";
 import { type RelaySettings, relaySettings } from "./relay.ts";
 import { RELAY } from "./relay_declaration.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type ShownSetting,
   shownSettings,
 } from "./settings.ts";
+import { locationSecrets } from "./store_location.ts";
 
 /** The relay as configured. */
 export interface LoadedRelay {
@@ -28,14 +30,23 @@ export function loadRelay(source: SettingsSource, options: {
 }): LoadedRelay {
   const given = readGroup(RELAY, source);
   const { tokens: text } = given.values;
-  const { tokens, faults } = parseTokens(text ?? "");
+  const guesses = new Guesses();
+  const { tokens, faults } = parseTokens(
+    text ?? "",
+    undefined,
+    (given, known) => guesses.nearest(given, known),
+  );
   for (const sentence of faults) source.fault("tokens", sentence);
   const input = parseGroup(RELAY, RELAY, given, source);
   return {
     settings: input && relaySettings(input, { ...options, source }),
     shown: shownSettings(RELAY, given, source),
     tokens: text === undefined ? undefined : tokens.map(({ name }) => name),
-    secrets: [given.values["admin_token"] ?? "", ...tokenValues(text)],
+    secrets: [
+      given.values["admin_token"] ?? "",
+      ...tokenValues(text),
+      ...locationSecrets(given.values["kv"] ?? ""),
+    ],
   };
 }
 

@@ -1,5 +1,12 @@
 /** Certificates and keys that settings name, checked while the operator is looking: the runtime takes nonsense silently. */
 
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  X509Certificate,
+} from "node:crypto";
+
 /** The text of a PEM file that holds a block of this kind; undefined after a fault. */
 export function readPem(
   path: string,
@@ -52,6 +59,50 @@ function isDer(base64: string): boolean {
     ? short
     : bytes.subarray(2, 2 + more).reduce((sum, byte) => sum * 256 + byte, 0);
   return bytes.length === 2 + more + length;
+}
+
+/** A certificate's own key, as PEM. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+  readonly passphrase?: string | undefined;
+}
+
+/** Whether the key takes a passphrase. */
+export function isEncrypted(key: string): boolean {
+  return key.includes("ENCRYPTED");
+}
+
+/**
+ * What is wrong with a key beside its certificate: the passphrase does not open it, or it is another's. What this Deno
+ * cannot read (RSA-PSS; P-521 and Ed25519 on 2.5) is not judged.
+ */
+export function keyFault(
+  { cert, key, passphrase }: KeyPair,
+): "passphrase" | "other" | undefined {
+  if (isEncrypted(key) && passphrase === undefined) return undefined;
+  let own: KeyObject;
+  try {
+    own = createPrivateKey({
+      key,
+      ...isEncrypted(key) && passphrase !== undefined && { passphrase },
+    });
+  } catch {
+    return isEncrypted(key) ? "passphrase" : undefined;
+  }
+  try {
+    // What signs is the first certificate; those behind it lead to its authority.
+    const certified = publicBytes(new X509Certificate(cert).publicKey);
+    return publicBytes(createPublicKey(own)).equals(certified)
+      ? undefined
+      : "other";
+  } catch {
+    return undefined;
+  }
+}
+
+function publicBytes(key: KeyObject) {
+  return key.export({ type: "spki", format: "der" });
 }
 
 /** The 64 hex digits of `sha256:<hex>`, colons between them allowed; undefined after a fault. */

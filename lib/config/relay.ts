@@ -2,7 +2,7 @@
 
 import type { EventFormat } from "../connector.ts";
 import type { Level } from "../logger.ts";
-import { readPem } from "./pem.ts";
+import { isEncrypted, keyFault, readPem } from "./pem.ts";
 import { DEFAULT_KV, type RelayInput } from "./relay_declaration.ts";
 import type { SettingsSource } from "./settings.ts";
 
@@ -62,15 +62,6 @@ export function relaySettings(
   },
 ): RelaySettings {
   const { isDeploy, readFile, source } = options;
-  if (
-    /^[a-z][a-z0-9+.-]*:\/\//i.test(input.kv ?? "") &&
-    !/^https?:/i.test(input.kv ?? "")
-  ) {
-    source.fault(
-      "kv",
-      "It is neither a path, nor :memory:, nor a KV Connect URL (http or https).",
-    );
-  }
   if (input.shards > 1) {
     source.fault(
       "shards",
@@ -111,6 +102,21 @@ export function relaySettings(
   };
   const cert = pem("tls_cert", "CERTIFICATE");
   const key = pem("tls_key", "PRIVATE KEY");
+  if (key !== undefined && isEncrypted(key)) {
+    source.fault(
+      "tls_key",
+      "The key is encrypted: the relay takes one without a passphrase.",
+    );
+  } else if (
+    cert !== undefined && key !== undefined &&
+    keyFault({ cert, key }) !== undefined
+  ) source.fault("tls_key", "It is not the key of the certificate.");
+  if (!isHost(input.host)) {
+    source.fault(
+      "host",
+      "It is neither an IP address nor a name. 127.0.0.1 is for this machine only, 0.0.0.0 for all.",
+    );
+  }
   return {
     host: input.host,
     port: input.port,
@@ -143,4 +149,12 @@ export function relaySettings(
     maxInflight: input.max_inflight,
     deadLetterPath: input.dead_letter_path,
   };
+}
+
+/** Whether a socket could listen there, as far as the text tells. */
+function isHost(host: string): boolean {
+  // An IPv6 address may name its interface (`fe80::1%eth0`).
+  const isBare = host.includes(":") && !host.startsWith("[");
+  const text = isBare ? `[${host.replace(/%\w+$/, "")}]` : host;
+  return !/[\s/?#@\\%]/.test(text) && URL.parse(`http://${text}/`)?.port === "";
 }

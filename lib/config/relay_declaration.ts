@@ -8,12 +8,14 @@ import {
   group,
   optional,
   path,
+  secret,
   secretText,
   size,
   text,
   toggle,
   withDefault,
 } from "./fields.ts";
+import { locationFault } from "./store_location.ts";
 
 const DAY_MS = 86_400_000;
 const YEAR_MS = 366 * DAY_MS;
@@ -42,8 +44,11 @@ export const RELAY = group({
     text({
       title: "Store",
       help:
-        `A path, whose folder is made; \`:memory:\`; or a KV Connect URL. Absent: \`${DEFAULT_KV}\`, on Deno Deploy the platform's own.`,
+        `A path, whose folder is made; \`:memory:\`; or a KV Connect URL, whose access token \`DENO_KV_ACCESS_TOKEN\` says. Absent: \`${DEFAULT_KV}\`, on Deno Deploy the platform's own.`,
       example: "/var/lib/hecate/hecate.kv",
+    }).superRefine((location, context) => {
+      const message = locationFault(location);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
     }),
   ),
   tokens: optional(
@@ -55,7 +60,7 @@ export const RELAY = group({
     }),
   ),
   admin_token: optional(
-    secretText({
+    secret({
       title: "Admin token",
       help: "What `/api/…` asks for. Absent: one is made and printed once.",
       example: "hca_…",

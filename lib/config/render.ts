@@ -87,7 +87,8 @@ const FILE_TEXT =
 - \`\${env:NAME}\` and \`\${file:PATH}\` stand for a variable's or a file's text, as a whole value or inside one (between { } and
   [ ] in quotes); \`$\${\` stands for the characters themselves. Variables that the file names make no connector unless all that
   a type needs are set.
-- Numbers, switches and text are taken alike: \`port: 8080\` or \`"8080"\`. \`key:\` with nothing behind it counts as not set.
+- Numbers, switches and text are taken alike: \`port: 8080\` or \`"8080"\`. \`key:\` with nothing behind it counts as not set. A number may be
+  written as YAML lets it (\`1e3\`, \`0x10\`). Merge keys (\`<<\`) are not taken: YAML 1.2 has none.
 - A connector of the environment overrides the sink of its name as a whole; that is said at the start.
 - Every fault is told in one run, exit 78: \`FILE:LINE:COLUMN: PATH: what is wrong. Did you mean "NAME"?\` An unknown key is a
   fault. \`deno task hecate config validate [FILE]\` tells the same without a start.

@@ -64,11 +64,23 @@ function valueOf({ kind, choices, json }: FieldMeta): JsonSchema {
   }
 }
 
+/** `key:` with nothing behind it counts as not set. */
+function orNothing(schema: JsonSchema): JsonSchema {
+  const { type, anyOf } = schema;
+  if (Array.isArray(anyOf)) {
+    return { ...schema, anyOf: [...anyOf, { type: "null" }] };
+  }
+  return type === undefined
+    ? { anyOf: [schema, { type: "null" }] }
+    : { ...schema, type: [type, "null"].flat() };
+}
+
 function described(meta: FieldMeta): JsonSchema {
+  const value = valueOf(meta);
   return {
     title: meta.title,
     description: meta.help,
-    ...valueOf(meta),
+    ...meta.isRequired ? value : orNothing(value),
     ...meta.default !== undefined && { default: meta.default },
     ...meta.example !== undefined && { examples: [meta.example] },
   };
@@ -83,7 +95,10 @@ function propertiesOf(group: Group): JsonSchema {
 function sinkOf(type: ConnectorType): JsonSchema {
   const group = groupOf(type);
   const alternatives = groupMeta(group).oneOf.map((keys) => ({
-    oneOf: keys.map((key) => ({ required: [key] })),
+    oneOf: keys.map((key) => ({
+      required: [key],
+      properties: { [key]: { not: { type: "null" } } },
+    })),
   }));
   return {
     title: type.title,
@@ -103,7 +118,7 @@ function sinkOf(type: ConnectorType): JsonSchema {
         }]),
       ),
       ...propertiesOf(group),
-      scope: { $ref: "#/$defs/scope" },
+      scope: orNothing({ $ref: "#/$defs/scope" }),
     },
   };
 }
@@ -116,14 +131,14 @@ function relayProperties(): JsonSchema {
     if (!isInFile(setting)) continue;
     const [first = "", second] = relaySteps(setting.key);
     const schema = setting.key === "tokens"
-      ? { $ref: "#/$defs/tokens" }
+      ? orNothing({ $ref: "#/$defs/tokens" })
       : described(setting.meta);
     if (second === undefined) properties[first] = schema;
     else (groups[first] ??= {})[second] = schema;
   }
   for (const [name, members] of Object.entries(groups)) {
     properties[name] = {
-      type: "object",
+      type: ["object", "null"],
       additionalProperties: false,
       properties: members,
     };
@@ -136,6 +151,14 @@ const SWITCH = {
   anyOf: [{ type: "boolean" }, { enum: [...SWITCH_WORDS, 0, 1] }],
 };
 
+function optional(
+  properties: Readonly<Record<string, JsonSchema>>,
+): JsonSchema {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => [key, orNothing(schema)]),
+  );
+}
+
 const TOKENS: JsonSchema = {
   title: "Ingest tokens",
   description:
@@ -145,8 +168,11 @@ const TOKENS: JsonSchema = {
     items: {
       type: "object",
       additionalProperties: false,
-      oneOf: [{ required: ["value"] }, { required: ["sha256"] }],
-      properties: {
+      oneOf: ["value", "sha256"].map((key) => ({
+        required: [key],
+        properties: { [key]: { not: { type: "null" } } },
+      })),
+      properties: optional({
         name: { ...TEXT, default: "default" },
         value: { ...TEXT, examples: ["${env:EDR_TOKEN}"] },
         sha256: { type: "string", pattern: "^[0-9a-fA-F]{64}$|\\$\\{" },
@@ -159,7 +185,7 @@ const TOKENS: JsonSchema = {
         sourcetype: TEXT,
         index: TEXT,
         indexes: listOf(TEXT),
-      },
+      }),
     },
   }],
 };
@@ -188,13 +214,13 @@ const SCOPE: JsonSchema = {
   description: "Which events it gets; all that is given must hold.",
   type: "object",
   additionalProperties: false,
-  properties: {
+  properties: optional({
     min_severity: captions(SEVERITY_CAPTIONS.slice(0, 7), 6),
     categories: listOf(captions(CATEGORY_CAPTIONS)),
     classes: listOf(captions(CLASS_CAPTIONS)),
     tokens: listOf({ ...TEXT, description: "A producer's token name." }),
     when: { type: "string", description: "A CEL expression over `event`." },
-  },
+  }),
 };
 
 /** The whole schema (draft 2020-12). */
@@ -221,7 +247,7 @@ export function configurationSchema(
             type: { const: "hec" },
             sink: {
               description: "One name, a list, or absent for all.",
-              ...listOf({ type: "string" }),
+              ...orNothing(listOf({ type: "string" })),
             },
           },
         },

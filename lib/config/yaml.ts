@@ -204,7 +204,16 @@ class Tree {
     }
     if (isAlias(node)) return this.#alias(node, place, path, depth);
     this.#anchor(node);
-    if (isScalar(node)) return { kind: "text", text: textOf(node), place };
+    if (isScalar(node)) {
+      const text = textOf(node);
+      const digits = typeof node.value === "number" ? String(node.value) : text;
+      return {
+        kind: "text",
+        text,
+        ...digits !== null && digits !== text && { digits },
+        place,
+      };
+    }
     if (!isMap(node) && !isSeq(node)) {
       return { kind: "text", text: null, place };
     }
@@ -270,6 +279,14 @@ class Tree {
       const name = isScalar(key) ? textOf(key) : null;
       if (name === null) {
         this.#fault(at, path, "A key must be a text.");
+        continue;
+      }
+      if (name === "<<" && isScalar(key) && key.type === "PLAIN") {
+        this.#fault(
+          at,
+          [...path, name],
+          "YAML 1.2 has no merge keys. Write the keys here, or an alias in place of the whole map.",
+        );
         continue;
       }
       const below = [...path, name];

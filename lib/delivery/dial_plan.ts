@@ -1,5 +1,6 @@
 /** What it takes to open a connection, worked out once from a target's settings. */
 
+import { SettingFault } from "../setting_fault.ts";
 import type { HttpTarget } from "./http_exchange.ts";
 
 /** Where a connection goes: `http:`, `https:`, `tcp:` or `tls:`, and how it is secured. */
@@ -26,34 +27,45 @@ const HTTP_ALPN: readonly string[] = ["http/1.1"];
 const PEM_CERTIFICATE =
   /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
-/** Checks the settings' shape. @throws {TypeError} a sentence for the operator */
+/** Checks the settings' shape. @throws {SettingFault} a sentence for the operator; {TypeError} for another protocol */
 export function dialPlan({ url, tls, proxy }: DialTarget): DialPlan {
   if (!/^(https?|tcp|tls):$/.test(url.protocol)) {
     throw new TypeError(`${url.protocol} is not http: or https:`);
   }
   const via = proxy === "none" ? undefined : proxy;
   if (via !== undefined && via.protocol !== "http:") {
-    throw new TypeError(
+    throw new SettingFault(
+      "proxy",
       `A proxy of kind ${via.protocol} is not supported; use http://host:port.`,
     );
   }
   const caCerts = tls.caBundle?.match(PEM_CERTIFICATE) ?? [];
   if (tls.caBundle !== undefined && caCerts.length === 0) {
-    throw new TypeError(
+    throw new SettingFault(
+      "tls_ca_bundle",
       "The CA bundle is not PEM. It begins with -----BEGIN CERTIFICATE-----",
     );
   }
   if ((tls.clientCert === undefined) !== (tls.clientKey === undefined)) {
-    throw new TypeError("Client certificate and client key go together.");
+    throw new SettingFault(
+      tls.clientCert === undefined ? "tls_client_key" : "tls_client_cert",
+      "Client certificate and client key go together.",
+    );
   }
   const encrypted = tls.clientKey?.includes("ENCRYPTED") ?? false;
   if (encrypted && tls.clientKeyPassphrase === undefined) {
-    throw new TypeError("The client key is encrypted: it needs a passphrase.");
+    throw new SettingFault(
+      "tls_client_key",
+      "The client key is encrypted: it needs a passphrase.",
+    );
   }
   const pin = tls.pin?.replace(/^sha256:/i, "").replaceAll(":", "")
     .toLowerCase();
   if (pin !== undefined && !/^[0-9a-f]{64}$/.test(pin)) {
-    throw new TypeError("The pin is not sha256: and 64 hex digits.");
+    throw new SettingFault(
+      "tls_pin",
+      "The pin is not sha256: and 64 hex digits.",
+    );
   }
   const host = hostname(url);
   return {

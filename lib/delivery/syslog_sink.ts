@@ -14,6 +14,7 @@ import {
   octetFrames,
   writeOctetCount,
 } from "../format/syslog.ts";
+import { SettingFault } from "../setting_fault.ts";
 import { BatchBuffer } from "./batch_buffer.ts";
 import { transportOutcome } from "./http_sink.ts";
 import type { DatagramSender, MessageStream } from "./message_stream.ts";
@@ -43,23 +44,35 @@ export interface SyslogWire {
   probe(): EventView;
 }
 
-/** Opens the sink. @throws {TypeError} when the common settings ask for what the protocol cannot do. */
+/** Opens the sink. @throws {SettingFault} when the common settings ask for what the protocol cannot do. */
 export function openSyslogSink(
   wire: SyslogWire,
   context: ConnectorContext,
 ): Sink {
   const { tls, proxy } = context.common;
   if (wire.protocol !== "tls") {
-    const idle = tls.caBundle ?? tls.clientCert ?? tls.pin ?? tls.serverName;
+    const idle = tls.caBundle !== undefined
+      ? "tls_ca_bundle"
+      : tls.clientCert !== undefined
+      ? "tls_client_cert"
+      : tls.pin !== undefined
+      ? "tls_pin"
+      : tls.serverName !== undefined
+      ? "tls_server_name"
+      : undefined;
     if (idle !== undefined) {
-      throw new TypeError(
+      throw new SettingFault(
+        idle,
         `TLS settings do nothing with protocol ${wire.protocol}: choose tls, or leave them out.`,
       );
     }
   }
   if (wire.protocol !== "udp") return new StreamSink(wire, context);
   if (proxy instanceof URL) {
-    throw new TypeError("UDP cannot go through a proxy: choose tcp or tls.");
+    throw new SettingFault(
+      "proxy",
+      "UDP cannot go through a proxy: choose tcp or tls.",
+    );
   }
   return new DatagramSink(wire, context);
 }

@@ -2,6 +2,7 @@
 
 import type { ConfiguredConnector } from "../config/load_connector.ts";
 import type { Outcome, Sink, SinkEnvironment, TestStep } from "../connector.ts";
+import { SettingFault } from "../setting_fault.ts";
 import { type Finding, foundStep } from "./checks.ts";
 import { diagnosed } from "./diagnosis.ts";
 
@@ -50,7 +51,8 @@ export async function testConnection(
     sink = connector.open(inTime(environment));
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    return { ok: false, steps: [], diagnosis: redact(error.message) };
+    const key = error instanceof SettingFault ? `${error.key}: ` : "";
+    return { ok: false, steps: [], diagnosis: redact(key + error.message) };
   }
   await using tested = sink;
   const all: TestStep[] = [];

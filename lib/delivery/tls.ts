@@ -8,6 +8,7 @@
  * `node:tls` of Deno before 2.9 is never used: it checks no host name.
  */
 
+import { SettingFault } from "../setting_fault.ts";
 import { type DialPlan, dialPlan, type DialTarget } from "./dial_plan.ts";
 import type { TlsSettings } from "./http_exchange.ts";
 import {
@@ -20,7 +21,7 @@ import {
   tunnelledTcp,
 } from "./tls_native.ts";
 import { dialNodeTls } from "./tls_node.ts";
-import { texts } from "./transport_fault.ts";
+import { texts, transportFault } from "./transport_fault.ts";
 import type { Wire } from "./wire.ts";
 
 /** Opens one connection, TLS done and certificate judged. The signal closes what is half open. */
@@ -87,7 +88,12 @@ async function withClient(
     return await dialNodeTls(plan, signal);
   } catch (error) {
     if (signal.aborted || !UNCLEAR.test(texts(error))) throw error;
-    return await delayedTls(plan, sockets, signal);
+    return await delayedTls(plan, sockets, signal).catch((second) => {
+      // rustls takes fewer client certificates: it has not come as far as the server's.
+      throw transportFault(second, plan).reason === "client_key"
+        ? error
+        : second;
+    });
   }
 }
 
@@ -97,18 +103,30 @@ function refuseOnOld(
   tls: TlsSettings,
   { unchecked, isSplit }: { unchecked: boolean; isSplit: boolean },
 ): void {
-  const needs = (what: string) =>
-    new TypeError(`${what} needs Deno 2.9 or newer; this one is older.`);
+  const needs = (key: string, what: string) =>
+    new SettingFault(
+      key,
+      `${what} needs Deno 2.9 or newer; this one is older.`,
+    );
   if (plan.client !== undefined && unchecked) {
-    throw needs("A client certificate with a pin or without verification");
+    throw needs(
+      "tls_client_cert",
+      "A client certificate with a pin or without verification",
+    );
   }
   if (plan.client !== undefined && isSplit) {
-    throw needs("A client certificate with a server name or through a proxy");
+    throw needs(
+      "tls_client_cert",
+      "A client certificate with a server name or through a proxy",
+    );
   }
   if (plan.proxy !== undefined && unchecked) {
-    throw needs("A pin or no verification through a proxy");
+    throw needs(
+      plan.pin === undefined ? "tls_verify" : "tls_pin",
+      "A pin or no verification through a proxy",
+    );
   }
   if (tls.clientKey?.includes("Proc-Type: 4,ENCRYPTED")) {
-    throw needs("A client key encrypted in the older form");
+    throw needs("tls_client_key", "A client key encrypted in the older form");
   }
 }

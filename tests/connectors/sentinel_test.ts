@@ -307,6 +307,39 @@ Deno.test("sentinel: 63,999 bytes go as they are, 64,000 are trimmed, what canno
   );
 });
 
+Deno.test("sentinel: no column takes more than 63,999 bytes, and the row says what was cut", async () => {
+  const most = 63_999;
+  const event = (over: string, rest = "") =>
+    `{"class_uid":6003,"metadata":{"version":"1"},${over},"severity_id":4${rest}}`;
+  const labels = (count: number) =>
+    `"unmapped":{"dlp_labels":[${Array(count).fill('"é"').join(",")}]}`;
+  const operation = (text: string) => `"api":{"operation":"${text}"}`;
+  const cut = await rowOf(runOf(event(operation("é".repeat(32_001)))));
+  assert.equal(cut["Operation"], "é".repeat(most >> 1), "at a border");
+  assert.ok(cut["RawOcsfTruncated"]);
+  assert.equal(cut["SeverityId"], 4);
+  assert.ok(JSON.parse(String(cut["RawOCSF"])).unmapped.hecate_truncated);
+  // Escapes count as what they stand for.
+  const whole = await rowOf(runOf(event(operation("\\n".repeat(most)))));
+  assert.equal(whole["Operation"], "\n".repeat(most));
+  const listed = await rowOf(runOf(event(labels(20_000))));
+  assert.equal(listed["DlpLabels"], "[]");
+  assert.ok(listed["RawOcsfTruncated"]);
+  const wide = await rowOf(
+    runOf(event(labels(13_000))),
+    {
+      SENTINEL_FORMAT: "native",
+      SENTINEL_COLUMNS:
+        '{"Free":"unmapped","Text":"api.operation","RawOCSF":null}',
+    },
+  );
+  assert.equal(wide["Free"], null, "JSON is never cut");
+  assert.ok(wide["RawOcsfTruncated"]);
+  const short = await rowOf(runOf(event(labels(10_000))));
+  assert.equal(JSON.parse(String(short["DlpLabels"])).length, 10_000);
+  assert.equal(short["RawOcsfTruncated"], undefined);
+});
+
 Deno.test("sentinel: a native line that is too long is cut and says so, one that grows by U+FFFD too", async () => {
   const env = { SENTINEL_FORMAT: "native" };
   const long = await rowOf(rawRun("é".repeat(40_000)), env);
@@ -370,20 +403,27 @@ Deno.test("sentinel: other refusals of a whole batch halve it", async () => {
 });
 
 Deno.test("sentinel: the batch's bytes at n−1, n and n+1, the event's own too", async () => {
+  // A column takes 63,999 bytes: many fill the row.
+  const names = Array.from({ length: 17 }, (_, n) => `f${n}`);
   await using sink = openSink(sentinel, {
     ...OFFLINE,
     SENTINEL_BATCH_BYTES: String(MOST),
+    SENTINEL_COLUMNS: JSON.stringify({
+      RawOCSF: null,
+      ...Object.fromEntries(names.map((name) => [name, name])),
+    }),
   });
   assert.equal(sink.limits.bytes, MOST);
   assert.match(
     faultsOf({ SENTINEL_BATCH_BYTES: String(MOST + 1) }),
     /SENTINEL_BATCH_BYTES/,
   );
-  // UserId has no limit of its own: it fills the row, while RawOCSF is trimmed.
   const event = (size: number) =>
-    `{"class_uid":6003,"metadata":{"version":"1"},"actor":{"user":{"uid":"${
-      "u".repeat(size)
-    }"}}}`;
+    `{"class_uid":6003,"metadata":{"version":"1"},${
+      names.map((name, n) =>
+        `"${name}":"${"u".repeat(Math.floor((size + n) / names.length))}"`
+      ).join(",")
+    }}`;
   const sizeOf = (...sizes: readonly number[]) => {
     const batch = encoded(sink, runOf(...sizes.map(event)));
     return [batch.length, batch.places.length, batch.refusals.length];
@@ -532,7 +572,7 @@ Deno.test("sentinel: settings that cannot be are told", () => {
   const missing = { ...OFFLINE, SENTINEL_CLIENT_CERTIFICATE: "/nowhere.pem" };
   assert.throws(
     () => openSink(sentinel, missing),
-    /client_certificate \(SENTINEL_CLIENT_CERTIFICATE\): The file cannot be read/,
+    { key: "client_certificate", message: "The file cannot be read." },
   );
 });
 

@@ -111,3 +111,21 @@ Deno.test("parseTokens() does not quote what it cannot read", () => {
     "token a: the name is used twice",
   ]);
 });
+
+Deno.test("parseTokens() takes no JSON but an array for JSON, and names an option that is nearly known", () => {
+  for (
+    const text of ['{"name":"edr","value":"hct_a"}', '{"name":"x"}', "{", "[1"]
+  ) {
+    assert.deepEqual(parseTokens(text), {
+      tokens: [],
+      faults: ["is not a valid JSON array"],
+    });
+  }
+  const { faults } = parseTokens(
+    '[{"name":"a","value":"b","fce":"splunk","hct_secret":1}]',
+    undefined,
+    (given) => given === "fce" ? "face" : undefined,
+  );
+  assert.match(faults[0] ?? "", /^token a: .* fce; did you mean face\?$/);
+  assert.doesNotMatch(faults.join(), /hct_secret/);
+});

@@ -267,8 +267,8 @@ Deno.test("config validate: what a start refuses only when it opens the connecto
     code: EXIT.configuration,
     out: "",
     err:
-      "refused.yaml:2:3: sinks.one: UDP cannot go through a proxy: choose tcp or tls.\n" +
-      "refused.yaml:3:3: sinks.two: The client key is encrypted: it needs a passphrase.",
+      "refused.yaml:2:47: sinks.one.proxy: UDP cannot go through a proxy: choose tcp or tls.\n" +
+      "refused.yaml:3:100: sinks.two.tls_client_key: The client key is encrypted: it needs a passphrase.",
   });
 });
 
@@ -354,6 +354,16 @@ Deno.test("config env: what the file names and the environment's connectors need
     (await run("config env good.yaml")).out,
     /^NAME +SET +FOR\nSOC_TOKEN +no +sinks\.soc\.token$/,
   );
+});
+
+Deno.test("config env: says that there is nothing to name", async () => {
+  const nothing = await run("config env loud.yaml");
+  assert.deepEqual({ code: nothing.code, out: nothing.out }, {
+    code: 0,
+    out: "",
+  });
+  assert.match(nothing.err, /^No variable is needed/);
+  assert.equal((await run("config env -q loud.yaml")).err, "");
 });
 
 Deno.test("config schema and version print JSON and one line", async () => {

@@ -162,6 +162,26 @@ Deno.test("loadConfiguration() reads secrets from files and collects them for th
   );
 });
 
+Deno.test("loadConfiguration() takes no credential in a store's URL; what its query says is a secret", () => {
+  const said =
+    "HECATE_KV: Take the credential out of the address: KV Connect asks for the access token in DENO_KV_ACCESS_TOKEN.";
+  for (const user of ["user:hunter2pass", "user", ":hunter2pass"]) {
+    const HECATE_KV = `http://${user}@127.0.0.1:4512`;
+    assert.deepEqual(faults({ HECATE_KV }), [said], user);
+  }
+  for (const HECATE_KV of ["libsql://kv.example", "http://"]) {
+    assert.match(faults({ HECATE_KV }).join(), /^HECATE_KV: It is neither/);
+  }
+  const HECATE_KV = "https://kv.example/?k=queryTok3n&l=a%2fb-c";
+  const { relay, secrets } = good({ HECATE_KV });
+  assert.equal(relay.kv, HECATE_KV);
+  assert.deepEqual(
+    new Set(secrets),
+    new Set(["queryTok3n", "a%2fb-c", "a/b-c"]),
+  );
+  assert.deepEqual(good({ HECATE_KV: "/var/a?b=c@d" }).secrets, []);
+});
+
 Deno.test("loadConfiguration() warns of unknown names, plain http and no verification", () => {
   const { warnings } = good({
     ...SPLUNK,

@@ -142,7 +142,7 @@ const CASES: readonly FaultyCase[] = [
       "tokens:\n  - { name: edr, value: hct_1, fce: splunk }\n  - name: fw\n    face: nsiem\n    value: 'a b'\n  - hct_2\n  - { name: x, value: hct_3, query: maybe, ack: later }\n  - { name: x, value: hct_4 }\n  - { name: x, value: hct_5, index: a, indexes: b }\n",
     lines: [
       'hecate.yaml:2:32: tokens.0.fce: It is not a known key. Did you mean "face"?',
-      "hecate.yaml:4:11: tokens.1.face: Face is neither splunk nor ngsiem.",
+      'hecate.yaml:4:11: tokens.1.face: Face is neither splunk nor ngsiem. Did you mean "ngsiem"?',
       "hecate.yaml:5:12: tokens.1.value: The value has a space, a line break or a character outside ASCII.",
       "hecate.yaml:6:5: tokens.2: It must be a map such as { name: edr, value: ${env:EDR_TOKEN} }.",
       "hecate.yaml:7:37: tokens.3.query: Query is neither true nor false.",

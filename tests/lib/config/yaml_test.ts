@@ -7,10 +7,16 @@ import { settingsOf } from "../../../lib/config/settings.ts";
 import { testSeed } from "../../support/seed.ts";
 import { sinkEnvironment } from "../../support/sinks.ts";
 import { goodYaml, loadYaml, yamlFaults } from "./yaml_case.ts";
+import { makeCertificates } from "../../support/certificates.ts";
 
 /** What a file in order means, and that no secret is ever printed. */
 
+const certificates = await makeCertificates();
+
 Deno.test("readConfiguration() reads interface §6's example", async () => {
+  // `openssl` makes them.
+  if (certificates === undefined) return;
+  const { passphrase } = certificates;
   const pem = (label: string) =>
     `-----BEGIN ${label}-----\nMAA=\n-----END ${label}-----\n`;
   const { relay, connectors, warnings, secrets } = await goodYaml({
@@ -36,9 +42,9 @@ probe: { initial: 60s, max: 300s }
     env: { SOC_A_TOKEN: "soc-a-token", B: "tok-b" },
     files: {
       "/etc/hecate/ca.pem": pem("CERTIFICATE"),
-      "/etc/hecate/client.pem": pem("CERTIFICATE"),
-      "/etc/hecate/client.key": pem("ENCRYPTED PRIVATE KEY"),
-      "/run/secrets/pass": "open sesame\n",
+      "/etc/hecate/client.pem": certificates.client.cert,
+      "/etc/hecate/client.key": certificates.clientKeyEncrypted,
+      "/run/secrets/pass": `${passphrase}\n`,
       "/run/secrets/b": "half\r\n",
     },
   });
@@ -56,11 +62,11 @@ probe: { initial: 60s, max: 300s }
     tokens: ["firewall"],
     when: "event.severity_id >= 4",
   });
-  assert.equal(a?.common.tls.clientKeyPassphrase, "open sesame");
+  assert.equal(a?.common.tls.clientKeyPassphrase, passphrase);
   assert.ok(a?.isFed);
   assert.equal(b?.name, "soc-b");
   assert.equal(b?.scope, undefined);
-  for (const one of ["soc-a-token", "open sesame", "tok-b-half", "half"]) {
+  for (const one of ["soc-a-token", passphrase, "tok-b-half", "half"]) {
     assert.ok(secrets.includes(one), one);
   }
 });

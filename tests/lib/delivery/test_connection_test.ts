@@ -573,7 +573,7 @@ Deno.test("testConnection(): settings that cannot be honoured are the diagnosis"
   });
   assert.ok(!report.ok);
   assert.deepEqual(report.steps, []);
-  assert.match(report.diagnosis, /UDP cannot go through a proxy/);
+  assert.match(report.diagnosis, /^proxy: UDP cannot go through a proxy/);
 });
 
 Deno.test("testConnection() leaves the delivering connection alone", async () => {
