@@ -44,8 +44,7 @@ export const PROBLEMS = {
   "in-progress": {
     status: 409,
     title: "The same request is still being carried out",
-    help:
-      "Wait for its end. With the same Idempotency-Key its answer is kept; a connection test has none.",
+    help: "Wait for its end. With the same Idempotency-Key its answer is kept.",
   },
   "wrong-state": {
     status: 409,

@@ -86,10 +86,10 @@ export function besideHec(deps: AppDeps): BesideHec {
     store: log.store,
     switcher: deps.switcher ?? (() => Promise.resolve("unknown")),
   });
-  mountConnectorTest(
-    rest,
-    deps.testConnector ?? (() => Promise.resolve(undefined)),
-  );
+  mountConnectorTest(rest, {
+    store: log.store,
+    test: deps.testConnector ?? (() => Promise.resolve(undefined)),
+  });
   for (const path of LOOKED_AT) {
     rest.all(path, (c) =>
       problem(

@@ -1,9 +1,15 @@
 /** `POST /api/v1/connectors/{name}/test`: a connection test (interface §17). Behind `/api/*`'s admin token. */
 
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
 import type { TestReport } from "../../lib/delivery/test_connection.ts";
+import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
+import { jsonOf, readBytes } from "./bodies.ts";
+import { isObject, onlyMembers } from "./dead_filter.ts";
+import { idempotent } from "./idempotency.ts";
+import { FieldFaults, invalidField, invalidFields } from "./lists.ts";
+import { noOtherMethod } from "./methods.ts";
 
 const PATH = "/api/v1/connectors/:name/test";
 
@@ -25,26 +31,14 @@ export type ConnectorTester = (
 
 export function mountConnectorTest(
   app: Hono<AppVariables>,
-  test: ConnectorTester,
+  { store, test }: { readonly store: Store; readonly test: ConnectorTester },
 ): void {
   const running = new Set<string>();
   app.post(PATH, async (c) => {
-    const asked = await optionsOf(c.req.raw);
-    switch (asked) {
-      case "too large":
-        return problem(
-          c,
-          "too-large",
-          `The body may take ${MOST_BYTES} bytes: {"event":true}, or none.`,
-        );
-      case "no JSON":
-        return problem(
-          c,
-          "invalid-json",
-          'It must be {"event":true}, {"event":false} or empty.',
-        );
-    }
+    const body = await readBytes(c, MOST_BYTES);
+    if (body instanceof Response) return body;
     const name = c.req.param("name");
+    // Not kept under an Idempotency-Key: asked again later, it is carried out.
     if (running.has(name)) {
       return problem(
         c,
@@ -54,50 +48,52 @@ export function mountConnectorTest(
     }
     running.add(name);
     try {
-      const report = await test(name, asked, c.req.raw.signal);
-      if (report === undefined) {
-        return problem(
-          c,
-          "not-found",
-          `There is no connector ${JSON.stringify(name)}.`,
-        );
-      }
-      c.header("Cache-Control", "no-store");
-      return c.json(report);
+      return await idempotent(c, store, body, async () => {
+        const options = optionsOf(c, body);
+        if (options instanceof Response) return options;
+        const report = await test(name, options, c.req.raw.signal);
+        if (report === undefined) {
+          return problem(
+            c,
+            "not-found",
+            `There is no connector ${JSON.stringify(name)}.`,
+          );
+        }
+        c.header("Cache-Control", "no-store");
+        return c.json(report);
+      });
     } finally {
       running.delete(name);
     }
   });
-  app.all(PATH, (c) =>
-    problem(
-      c,
-      "method-not-allowed",
-      `${c.req.method} is not offered here.`,
-      { Allow: "POST" },
-    ));
+  noOtherMethod(app, PATH, "POST");
 }
 
-async function optionsOf(
-  request: Request,
-): Promise<ConnectorTestOptions | "too large" | "no JSON"> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of request.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MOST_BYTES) return "too large";
+function optionsOf(
+  c: Context<AppVariables>,
+  body: Uint8Array,
+): ConnectorTestOptions | Response {
+  const json = jsonOf(c, body);
+  if (json instanceof Response) return json;
+  const { value } = json;
+  if (!isObject(value)) {
+    return invalidField(c, {
+      pointer: "#",
+      code: "type",
+      detail: "an object, or no body.",
+    });
   }
-  if (text.trim() === "") return { event: false };
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return "no JSON";
+  const errors = new FieldFaults();
+  onlyMembers(value, "#/", ["event"], errors);
+  const { event = false } = value;
+  if (typeof event !== "boolean") {
+    errors.push({
+      pointer: "#/event",
+      code: "type",
+      detail: "true or false.",
+    });
   }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    return "no JSON";
-  }
-  const { event = false, ...others } = Object.fromEntries(Object.entries(json));
-  return typeof event === "boolean" && Object.keys(others).length === 0
-    ? { event }
-    : "no JSON";
+  return errors.count > 0
+    ? invalidFields(c, errors)
+    : { event: event === true };
 }

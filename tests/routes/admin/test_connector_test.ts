@@ -17,6 +17,11 @@ function post(body?: string): RequestInit {
   };
 }
 
+function keyed(key: string, body = '{"event":true}'): RequestInit {
+  const headers = { ...ADMIN, "Idempotency-Key": key };
+  return { method: "POST", headers, body };
+}
+
 Deno.test("POST …/test answers steps and diagnosis, also of a failed test; an event only on request", async () => {
   const asked: [string, boolean][] = [];
   await using relay = await openRelay({
@@ -58,9 +63,11 @@ Deno.test("POST …/test: problems for no token, an unknown name, other bodies a
       ],
       [PATH, { headers: ADMIN }, 405, "method-not-allowed"],
       [PATH, post("{"), 400, "invalid-json"],
-      [PATH, post("[]"), 400, "invalid-json"],
-      [PATH, post('{"event":1}'), 400, "invalid-json"],
-      [PATH, post('{"evnt":true}'), 400, "invalid-json"],
+      [PATH, post("\0"), 400, "invalid-json"],
+      [PATH, post("[]"), 422, "invalid-fields"],
+      [PATH, post('{"event":1}'), 422, "invalid-fields"],
+      [PATH, post('{"evnt":true}'), 422, "invalid-fields"],
+      [PATH, keyed("an illegal one"), 422, "invalid-fields"],
       [PATH, post(" ".repeat(2000)), 413, "too-large"],
     ] as const
   ) {
@@ -100,4 +107,33 @@ Deno.test("POST …/test: one test of a connector at a time, others meanwhile, a
   while (gates.length === 2) await Promise.resolve();
   gates[2]?.resolve(REPORT);
   assert.equal((await again).status, 200);
+});
+
+Deno.test("POST …/test: with an Idempotency-Key the first report is told again, a test under way is not", async () => {
+  let tests = 0;
+  let gate = Promise.withResolvers<typeof REPORT>();
+  await using relay = await openRelay({
+    testConnector() {
+      tests++;
+      return gate.promise;
+    },
+  });
+  const first = relay.app.request(PATH, keyed("k1"));
+  while (tests === 0) await relay.log.answers();
+  const busy = await relay.app.request(PATH, keyed("k2"));
+  assert.equal(busy.status, 409);
+  gate.resolve(REPORT);
+  const text = await (await first).text();
+  const again = await relay.app.request(PATH, keyed("k1"));
+  assert.equal(again.headers.get("Idempotent-Replayed"), "true");
+  assert.equal(await again.text(), text);
+  assert.equal(tests, 1);
+  const other = await relay.app.request(PATH, keyed("k1", "{}"));
+  assert.match((await other.json()).type, /idempotency-key-reused$/);
+  gate = Promise.withResolvers();
+  gate.resolve(REPORT);
+  const later = await relay.app.request(PATH, keyed("k2"));
+  assert.equal(later.status, 200);
+  await later.body?.cancel();
+  assert.equal(tests, 2);
 });
