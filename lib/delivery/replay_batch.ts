@@ -41,7 +41,7 @@ type Slot =
     readonly id: string;
     readonly base: Standing;
     readonly place?: Position;
-    /** Where it lies in the log; undefined: it is a dead letter. */
+    /** Where it lies in the log, to become a dead letter from there; undefined: it is one, or the SIEM has it. */
     readonly origin?: { readonly segment: Segment; readonly index: number };
   };
 
@@ -233,7 +233,8 @@ export async function nextOfLog(
         id: view.id,
         base,
         place,
-        origin: { segment, index },
+        // The SIEM has it: a refusal of the repeat makes no dead letter of it.
+        ...standing !== "delivered" && { origin: { segment, index } },
       });
       run.push(segment, index);
       if (record.mark) made.addMarked(view, MARK, record.id);

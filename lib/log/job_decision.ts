@@ -28,9 +28,9 @@ export type JobDecision =
       readonly reason: Reason;
       readonly error: string;
       readonly attempts: number;
-      /** As it is kept where it is no dead letter yet; undefined: it was one. */
+      /** As it is kept where it is no dead letter yet; undefined: it was one, or the SIEM has it already. */
       readonly letter: NewDeadLetter | undefined;
-      /** Where it lies in the log, if it does. */
+      /** Where the letter's event lies in the log. */
       readonly origin?: { readonly segment: Segment; readonly index: number };
     }
   );

@@ -257,7 +257,7 @@ class Plan {
       this.sets.push(...writes);
       return true;
     }
-    // It ended otherwise while it was being sent: that stays.
+    // It ended otherwise while it was being sent, or the SIEM had it before: that stays.
     if (letter === undefined) return true;
     const { parts, record: writes } = writesOf(letter);
     if (sizeOf(parts) > COMMIT_BYTES / 2) {

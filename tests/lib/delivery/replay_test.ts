@@ -521,3 +521,20 @@ Deno.test("replay: its fault shows as the connector's, and stops no live event",
   }
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("replay: what the SIEM has stays delivered where it refuses the repeat", async () => {
+  await using rig = await ReplayRig.open();
+  await rig.append("a", "b", "c");
+  rig.bad.add("b");
+  await rig.append("x");
+  rig.bad.add("x");
+  const { id } = await rig.replays.startLog(rig.wish({ all: true }));
+  await rig.rest();
+  equal(await rig.counts(id), "2 0 2 0 0 finished");
+  equal(await rig.figures(), "4 4 0 0 0 0");
+  deepEqual(await rig.dead.groups({}), []);
+  const again = await rig.replays.startLog(rig.wish({ all: true }));
+  await rig.rest();
+  equal(await rig.counts(again.id), "2 0 2 0 0 finished");
+  equal(await rig.figures(), "4 4 0 0 0 0");
+});
