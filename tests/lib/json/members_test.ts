@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { cutMembers, isNamed } from "../../../lib/json/members.ts";
-import { STRING_TEXT, VALUE_TEXT } from "../../support/json_text.ts";
+import { NAME_TEXT, VALUE_TEXT } from "../../support/json_text.ts";
 import { testSeed } from "../../support/seed.ts";
 
 const encoder = new TextEncoder();
@@ -70,7 +70,7 @@ Deno.test("cutMembers() asks about no member from `until` on", () => {
 Deno.test("cutMembers() leaves what JSON.parse sees less those members, in any object", () => {
   const seed = testSeed("cutMembers()");
   const member = fc.tuple(
-    fc.oneof(fc.constantFrom('"a"', '"b"', '"\\u0061"'), STRING_TEXT),
+    fc.oneof(fc.constantFrom('"a"', '"b"', '"\\u0061"'), NAME_TEXT),
     VALUE_TEXT,
     fc.constantFrom("", " ", "\n"),
   ).map(([name, value, space]) => `${name}${space}:${value}${space}`);
