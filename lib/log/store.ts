@@ -149,8 +149,11 @@ export async function openStore(
       lock: undefined,
     });
   } catch (cause) {
-    // Deno's own text repeats the URL, and that may hold a credential.
-    const words = redactor(locationSecrets(location ?? ""))(messageOf(cause));
+    const message = messageOf(cause);
+    // Deno sends people to its own cloud for the token, and repeats the URL, which may hold a credential.
+    const words = /DENO_KV_ACCESS_TOKEN/.test(message)
+      ? "DENO_KV_ACCESS_TOKEN must hold the access token that its server (denokv) was started with, 12 characters or more."
+      : redactor(locationSecrets(location ?? ""))(message);
     throw new StoreError(
       kind === "remote"
         ? `The KV store at ${hostOf(location)} cannot be opened: ${words}`

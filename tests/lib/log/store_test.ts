@@ -90,6 +90,23 @@ Deno.test("Store.refresh() closes a handle that comes too late, and a later one 
   deepEqual(late.closed, [0, 1, 2]);
 });
 
+Deno.test("openStore() of a KV Connect URL without an access token says whose token it wants", async () => {
+  const opened = openStore("http://127.0.0.1:1/", {
+    clock: new ManualClock(),
+    logger: silentLogger,
+    // As Deno 2.9.6 says it.
+    openKv: () =>
+      Promise.reject(
+        new TypeError(
+          "Missing DENO_KV_ACCESS_TOKEN environment variable. Please set it to your access token from https://console.deno.com",
+        ),
+      ),
+  });
+  const said = String(await opened.catch((cause) => cause));
+  match(said, /127\.0\.0\.1:1 .*DENO_KV_ACCESS_TOKEN must hold .*denokv.*12/);
+  doesNotMatch(said, /deno\.com/);
+});
+
 Deno.test("openStore() names the host of a KV Connect URL and repeats no credential of it", async () => {
   const location =
     "http://us%65r:hunter2pass@127.0.0.1:1/?k=queryTok3n&l=a%2fb-c";
