@@ -10,8 +10,13 @@
  */
 
 import type { Answer, Outcome, Rejection } from "../connector.ts";
-import { EventRun, EventView, type Segment } from "../event.ts";
-import { type Decision, NO_ANSWER, type RunRange } from "../log/decision.ts";
+import { EventRun, EventView, type Position, type Segment } from "../event.ts";
+import {
+  type Decision,
+  isBefore,
+  NO_ANSWER,
+  type RunRange,
+} from "../log/decision.ts";
 import type { BatchBuffer } from "./batch_buffer.ts";
 import type { Filtered } from "./batches.ts";
 import {
@@ -104,6 +109,20 @@ export class Batch {
       if (isRefusedThere(fate)) return fate.refusal;
     }
     return undefined;
+  }
+
+  /** An earlier loop sent those before a place so often already, in vain. */
+  resume(until: Position, tries: number): void {
+    let count = 0;
+    while (count < this.count && isBefore(this.#run.position(count), until)) {
+      count++;
+    }
+    const fates = this.#fates.slice(0, count)
+      .map((fate) => fate.kind === "pending" ? { ...fate, tries } : fate);
+    for (const { count: some, fate } of this.#fates.slice(count).stretches) {
+      fates.push(some, fate);
+    }
+    this.#fates = fates;
   }
 
   /** Newer events join; all that is pending goes as one. */

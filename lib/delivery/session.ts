@@ -260,6 +260,8 @@ export class Session {
         this.#context,
       );
       this.#batch = run.count > 0 ? new Batch(run, filtered) : undefined;
+      const { tried, attempt } = place;
+      if (tried !== undefined) this.#batch?.resume(tried, attempt);
       this.#suspected = false;
     }
     const batch = this.#batch;

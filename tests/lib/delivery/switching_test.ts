@@ -394,3 +394,35 @@ Deno.test("a skip that a kill came before is carried out at the next start, for 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("attempts before a switch-off count on: what was tried three times is delivered with the fourth", async () => {
+  await inRig(async (rig) => {
+    const sink = sinkOf(rig), { log, clock } = rig;
+    await appendTo(rig, ["1", "2"]);
+    assert.equal(await sink.next(BUSY), "1 2");
+    await rig.fleet.wake();
+    for (const wait of [1_000, 2_000]) {
+      clock.advance(wait);
+      assert.equal(await sink.next(BUSY), "1 2");
+      await rig.fleet.wake();
+    }
+    await rig.switch("soc", { kind: "disable" });
+    await appendTo(rig, ["3"]);
+    await rig.switch("soc", { kind: "enable", from: "here" });
+    assert.equal(await sink.next(DELIVERED), "1 2 3");
+    await rig.fleet.wake();
+    const attempts: (number | undefined)[] = [];
+    for (let at = { segment: "", index: 0 };;) {
+      const segment = await log.next(at);
+      if (segment === undefined) break;
+      for (let index = 0; index < segment.count; index++) {
+        const place = { segment: segment.id, index };
+        const outcome = await new History(log).outcomeOf("soc", place);
+        assert.equal(outcome?.decision.kind, "delivered");
+        attempts.push(outcome.decision.attempts);
+      }
+      at = { segment: segment.id, index: segment.count };
+    }
+    assert.deepEqual(attempts, [4, 4, 1]);
+  });
+});
