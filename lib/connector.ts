@@ -158,7 +158,7 @@ export interface CommonSettings {
   readonly batchEvents: number;
   /** Absent: the type's own default. */
   readonly batchBytes?: number;
-  /** How long a batch may wait for company, in milliseconds. Nothing reads it while there is one batch in flight. */
+  /** How long an event may wait for others to fill its batch, in milliseconds. 0: it goes at once. */
   readonly batchWait: number;
   /** One attempt, in milliseconds. */
   readonly timeout: number;

@@ -50,7 +50,7 @@ export function groupOf(type: ConnectorType): Group {
 /** Where relay's defaults cannot be read; only faults come of it. */
 const NO_DEFAULTS: CommonDefaults = {
   batchEvents: 100,
-  batchWait: 5000,
+  batchWait: 0,
   timeout: 30_000,
 };
 

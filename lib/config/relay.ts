@@ -130,7 +130,7 @@ export function relaySettings(
     logLevel: input.log_level,
     format: input.format,
     batchEvents: input.batch_events,
-    batchWait: input.batch_wait,
+    batchWait: input.batch_wait ?? 0,
     timeout: input.timeout,
     retry: {
       policy: input.retry_policy,

@@ -25,7 +25,7 @@ export const DEFAULT_KV = "data/hecate.kv";
 
 /** What waiting for company does, for the relay's default and each connector's own. */
 export const BATCH_WAIT_HELP =
-  "Accepted, but without effect in this release: an event goes at once, together with all that came while the batch before it was in flight.";
+  "The longest that an event waits for others to fill its batch: fewer requests, later events. Not set: it goes at once, together with all that came while the batch before it was in flight. Syslog sends event by event and never waits.";
 
 /** Keys in lower case; `HECATE_<KEY>` in the environment. */
 export const RELAY = group({
@@ -133,12 +133,11 @@ export const RELAY = group({
     }, { least: 1, most: 100_000 }),
     "100",
   ),
-  batch_wait: withDefault(
+  batch_wait: optional(
     duration({
       title: "Wait for company",
       help: BATCH_WAIT_HELP,
     }, { most: DAY_MS }),
-    "5s",
   ),
   timeout: withDefault(
     duration({ title: "Time for an attempt", help: "One request." }, {

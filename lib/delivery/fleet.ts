@@ -18,6 +18,7 @@ export interface FleetConnector {
   readonly sink: Sink;
   /** Which events it gets; absent: all. */
   readonly filter?: EventFilter | undefined;
+  readonly batchWait?: number;
 }
 
 export interface FleetOptions {

@@ -82,6 +82,7 @@ export async function openFleet(parts: {
       type: connector.type.type,
       sink,
       filter: filters[at],
+      batchWait: connector.common.batchWait,
     })),
     source: log,
     takeLease: (name, signal) => takeLease(log, name, { signal }),

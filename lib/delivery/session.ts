@@ -12,7 +12,7 @@
  * Over 300 lines because every turn of the loop reads and changes the same state.
  */
 
-import { EventView } from "../event.ts";
+import { EventView, type Position } from "../event.ts";
 import type { Holding, Place } from "../log/cursor.ts";
 import { type Held, Sender, type SenderContext } from "./sender.ts";
 import { Batch, type Interruption } from "./batch.ts";
@@ -32,6 +32,8 @@ import { Settlement, type SettlementContext } from "./settlement.ts";
 export interface DeliveryContext
   extends SenderContext, SettlementContext, Scoping, ReplayContext {
   readonly source: Source;
+  /** How long an event may wait for others to fill its batch, in milliseconds. Absent: it goes at once. */
+  readonly batchWait?: number | undefined;
 }
 
 /** Told when the loop has nothing to do at the moment, and when it has again. */
@@ -70,6 +72,10 @@ export class Session {
   /** No attempt before this, on the monotonic clock. */
   #notBefore = 0;
   #nextExpiryLook = 0;
+  /** The batch in hand waits for others to fill it: it is collected anew, and nothing of it was sent. */
+  #isGathering = false;
+  /** The log held no more when the batch in hand was collected. */
+  #isAll = false;
   /** A whole batch was expired: there may be many more. */
   #skimming = false;
   /** The next attempt is a held connector's probe. */
@@ -164,17 +170,22 @@ export class Session {
 
   async #turn(): Promise<void> {
     const { clock } = this.#context;
-    const isNew = this.#batch === undefined || this.#batch.count === 0;
+    const isNew = this.#isFresh;
     if (isNew && this.#live >= LIVE_BATCHES && this.#isWell) {
       this.#live = 0;
       if (await this.#replay?.turn()) return;
     }
     const batch = await this.#refill();
-    if (batch === undefined) {
-      // No live event waits to be sent.
+    const gathers = isNew && batch !== undefined ? this.#gathers(batch) : 0;
+    this.#isGathering = gathers > 0;
+    if (batch === undefined || this.#isGathering) {
+      // No live event waits to be sent, or none now.
       this.#live = 0;
       if (await this.#replay?.turn()) return;
-      return await this.#idle(this.#replay?.wait);
+      const wait = this.#replay?.wait;
+      return batch === undefined
+        ? await this.#idle(wait)
+        : await this.#idle(Math.min(gathers, wait ?? gathers), batch);
     }
     if (batch.count === 0) return;
     const wait = Math.max(
@@ -192,6 +203,23 @@ export class Session {
     }
     if (this.#probing) await this.#renew(batch);
     await this.#judge(batch, await this.#sender.make(batch));
+  }
+
+  /** The next batch is yet to be collected. */
+  get #isFresh(): boolean {
+    return this.#batch === undefined || this.#batch.count === 0 ||
+      this.#isGathering;
+  }
+
+  /** How long a fresh batch still waits for others to fill it, in milliseconds. What several at once carry has no need. */
+  #gathers(batch: Batch): number {
+    const { batchWait = 0, clock } = this.#context;
+    const isDue = batchWait === 0 || this.#pipeline !== undefined ||
+      !this.#isWell || !this.#isAll || batch.count === 0;
+    if (isDue) return 0;
+    const { receivedAt } = batch.run.view(0, new EventView());
+    // Wall time may jump.
+    return Math.min(batchWait, receivedAt + batchWait - clock.now());
   }
 
   get #isWell(): boolean {
@@ -249,17 +277,18 @@ export class Session {
   /** The batch in hand or the next one, without what has expired; undefined at the log's end. */
   async #refill(): Promise<Batch | undefined> {
     const { source, settings, clock } = this.#context;
-    const isFresh = this.#batch === undefined || this.#batch.count === 0;
+    const isFresh = this.#isFresh;
     if (isFresh) {
       const { place } = this.#settlement;
       const bounds = this.#skimming ? STRIDE : this.#bounds(place);
-      const { run, filtered } = await collect(
+      const { run, filtered, isAll } = await collect(
         source,
         place,
         bounds,
         this.#context,
       );
       this.#batch = run.count > 0 ? new Batch(run, filtered) : undefined;
+      this.#isAll = isAll;
       const { tried, attempt } = place;
       if (tried !== undefined) this.#batch?.resume(tried, attempt);
       this.#suspected = false;
@@ -292,8 +321,8 @@ export class Session {
       : { ...limits, events: Math.min(limits.events, attempted) };
   }
 
-  /** Waits for the log, or so many milliseconds. */
-  async #idle(most?: number): Promise<void> {
+  /** Waits until the log holds something behind the place, and the batch if there is one, or so many milliseconds. */
+  async #idle(most?: number, batch?: Batch): Promise<void> {
     if (most === 0) return;
     const idling = this.#idling = Promise.withResolvers<void>();
     const over = new AbortController();
@@ -301,7 +330,8 @@ export class Session {
       this.#context.clock.sleep(most, over.signal)
         .then(idling.resolve, () => undefined);
     }
-    this.#watch();
+    const { place } = this.#settlement;
+    this.#watch(batch === undefined ? place : behind(batch.run, place));
     this.#rest.resting();
     try {
       await idling.promise;
@@ -312,10 +342,10 @@ export class Session {
   }
 
   /** Whichever wait is under way hears of a change. One ear for all waits: on a quiet log there are thousands. */
-  #watch(): void {
+  #watch(after: Position): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    this.#context.source.changed(this.#settlement.place, this.#stop).then(
+    this.#context.source.changed(after, this.#stop).then(
       () => {
         this.#isWatching = false;
         this.#idling?.resolve();

@@ -128,6 +128,7 @@ export interface RigOptions {
   /** In place of the scripted one: a connector's own, speaking to a scripted server. */
   readonly sink?: Sink | ((clock: ManualClock) => Sink);
   readonly filter?: EventFilter;
+  readonly batchWait?: number;
 }
 
 export class Rig {
@@ -157,6 +158,7 @@ export class Rig {
         type: "scripted",
         sink: typeof sink === "function" ? sink(this.clock) : sink,
         filter: options.filter,
+        ...options.batchWait !== undefined && { batchWait: options.batchWait },
       }],
       source: this.log,
       takeLease: (connector) => this.log.takeLease(connector),

@@ -59,7 +59,7 @@ Deno.test("loadConfiguration() of nothing has the interface's defaults and no co
     logLevel: "info",
     format: undefined,
     batchEvents: 100,
-    batchWait: 5000,
+    batchWait: 0,
     timeout: 30_000,
     retry: {
       policy: "patient",

@@ -433,3 +433,48 @@ Deno.test("Session ends its wait where the log cannot be watched, and begins ane
   assert.equal(await rig.sink.next(DELIVERED), "0");
   await rig.stop();
 });
+
+Deno.test("Session lets an event wait for others to fill its batch, so long at most", async () => {
+  const rig = new Rig({ batchWait: 5_000, limits: { events: 3 } });
+  rig.append("0");
+  await rig.pass(3_000);
+  rig.append("1");
+  await rig.pass(1_999);
+  assert.equal(rig.sink.unanswered, 0);
+  // The first one's time is over.
+  rig.clock.advance(1);
+  assert.equal(await rig.sink.next(DELIVERED), "0 1");
+  await rig.fleet.wake();
+  // Full before its time.
+  rig.append("2");
+  await rig.pass(10);
+  assert.equal(rig.sink.unanswered, 0);
+  rig.append("3", "4", "5");
+  assert.equal(await rig.sink.next(DELIVERED), "2 3 4");
+  await rig.pass(4_999);
+  assert.equal(rig.sink.unanswered, 0);
+  rig.clock.advance(1);
+  assert.equal(await rig.sink.next(DELIVERED), "5");
+  await rig.fleet.wake();
+  assert.equal(rig.log.place.books.delivered, 6);
+  await rig.stop();
+});
+
+Deno.test("Session sends what waited in the log for longer than a batch may at once, and stops while it gathers", async () => {
+  const log = new ArrayLog();
+  const rig = new Rig({ batchWait: 5_000, log });
+  rig.append("0");
+  await rig.fleet.wake();
+  rig.clock.advance(5_000);
+  assert.equal(await rig.sink.next(BUSY), "0");
+  await rig.fleet.wake();
+  // After weather its backoff alone decides.
+  rig.clock.advance(1_000);
+  assert.equal(await rig.sink.next(DELIVERED), "0");
+  await rig.fleet.wake();
+  rig.append("1");
+  await rig.fleet.wake();
+  await rig.stop();
+  assert.equal(rig.sink.unanswered, 0);
+  assert.equal(log.place.books.delivered, 1);
+});
