@@ -56,6 +56,11 @@ export const PROBLEMS = {
     title: "The body is too large",
     help: "Send it in parts.",
   },
+  "cut-off": {
+    status: 408,
+    title: "The body did not come to its end",
+    help: "It may pause for 60 s and take 10 minutes in all. Send it again.",
+  },
   "store-down": {
     status: 503,
     title: "The relay cannot keep events now",

@@ -13,7 +13,7 @@ import type { IngestToken } from "../lib/tokens.ts";
 import type { ConnectorTester } from "./admin/test_connector.ts";
 import type { BesideHec } from "./beside_hec.ts";
 import type { Readiness } from "./health.ts";
-import type { BodyPatience } from "./ingest/deadlines.ts";
+import type { BodyPatience, Deadlines } from "./ingest/deadlines.ts";
 import { HecIntake, type HecLimits } from "./ingest/hec.ts";
 import { findHecRoute } from "./ingest/hec_route.ts";
 
@@ -87,7 +87,7 @@ export function createApp(deps: AppDeps): App {
     accepts,
   });
   let rest: Promise<BesideHec> | undefined;
-  const load = () => rest ??= loadRest(deps);
+  const load = () => rest ??= loadRest(deps, hec.deadlines);
   function fetch(request: Request): Response | Promise<Response> {
     const route = findHecRoute(request.url);
     return route === undefined
@@ -109,7 +109,10 @@ export function createApp(deps: AppDeps): App {
 }
 
 /** No producer waits for the rest to be loaded: a start takes events first. */
-async function loadRest(deps: AppDeps): Promise<BesideHec> {
+async function loadRest(
+  deps: AppDeps,
+  deadlines: Deadlines,
+): Promise<BesideHec> {
   const { besideHec } = await import("./beside_hec.ts");
-  return besideHec(deps);
+  return besideHec(deps, deadlines);
 }

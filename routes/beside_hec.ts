@@ -14,6 +14,7 @@ import { mountConnectorTest } from "./admin/test_connector.ts";
 import { mountVerify } from "./admin/verify.ts";
 import type { AppDeps } from "./app.ts";
 import { mountHealth } from "./health.ts";
+import type { Deadlines } from "./ingest/deadlines.ts";
 import { mountHome } from "./home.ts";
 import { mountMetrics } from "./metrics.ts";
 import { mountProblems, problem } from "./problem.ts";
@@ -26,11 +27,15 @@ const LOOKED_AT = ["/", "/healthz", "/readyz", "/api/v1/status"];
 /** A routed application. */
 export type BesideHec = Hono<AppVariables>;
 
-/** Mounts every route. */
-export function besideHec(deps: AppDeps): BesideHec {
+/** Mounts every route. @param deadlines of bodies. */
+export function besideHec(deps: AppDeps, deadlines: Deadlines): BesideHec {
   const { log, clock, logger, limits } = deps;
   const rest = new Hono<AppVariables>();
   rest.use(requestId(deps.uuid));
+  rest.use((c, next) => {
+    c.set("deadlines", deadlines);
+    return next();
+  });
   rest.notFound((c) =>
     problem(c, "not-found", "The relay has nothing at this address.")
   );

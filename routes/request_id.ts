@@ -1,10 +1,15 @@
 /** The id of a request: taken from `X-Request-Id` where it is harmless, made otherwise, always sent back. */
 
 import type { MiddlewareHandler } from "hono";
+import type { Deadlines } from "./ingest/deadlines.ts";
 
 /** What every handler outside HEC finds in its context. */
 export interface AppVariables {
-  readonly Variables: { readonly requestId: string };
+  readonly Variables: {
+    readonly requestId: string;
+    /** Of request bodies. */
+    readonly deadlines: Deadlines;
+  };
 }
 
 const HARMLESS = /^[A-Za-z0-9._-]{1,64}$/;

@@ -33,12 +33,13 @@ const ENCODING: Body = { kind: "encoding" }, BROKEN: Body = { kind: "broken" };
 
 export class BodyReader {
   readonly #limits: BodyLimits;
-  readonly #deadlines: Deadlines;
+  /** Of all bodies, those that others read too. */
+  readonly deadlines: Deadlines;
   #held = 0;
 
   constructor(clock: Clock, limits: BodyLimits, patience: BodyPatience) {
     this.#limits = limits;
-    this.#deadlines = new Deadlines(clock, patience);
+    this.deadlines = new Deadlines(clock, patience);
   }
 
   /** Bytes held now. */
@@ -64,7 +65,7 @@ export class BodyReader {
 
   /** Ends the timer of the deadlines. */
   close(): void {
-    this.#deadlines.close();
+    this.deadlines.close();
   }
 
   /** Reads the whole body. Of a slow or cut one what came is returned, unless it is compressed: then nothing. */
@@ -118,7 +119,7 @@ export class BodyReader {
       if (filler !== undefined) return await this.#fill(filler, declared);
     }
     const reader = request.body.getReader();
-    const watched = this.#deadlines.watch(() => {
+    const watched = this.deadlines.watch(() => {
       // Ends the read that is waiting, as if the body were over.
       this.#abandon(reader, 0);
     });
@@ -132,7 +133,7 @@ export class BodyReader {
           if (declared > length) kind = "gone";
           break;
         }
-        this.#deadlines.touch(watched);
+        this.deadlines.touch(watched);
         const end = length + value.length;
         if (end > maxBody) {
           this.#abandon(reader, held);
@@ -172,7 +173,7 @@ export class BodyReader {
       // The client cut the connection, or the server is shutting down: the runtime says both by a failed read.
       kind = "gone";
     } finally {
-      this.#deadlines.unwatch(watched);
+      this.deadlines.unwatch(watched);
     }
     return {
       kind: watched.isExpired ? "slow" : kind,
@@ -194,7 +195,7 @@ export class BodyReader {
       this.#abandon(reader, 0);
       return BUSY;
     }
-    const watched = this.#deadlines.watch(() => this.#abandon(reader, 0));
+    const watched = this.deadlines.watch(() => this.#abandon(reader, 0));
     let buffer = NOTHING, length = 0;
     let kind: "whole" | "gone" = "whole";
     try {
@@ -205,7 +206,7 @@ export class BodyReader {
           if (declared > length) kind = "gone";
           break;
         }
-        this.#deadlines.touch(watched);
+        this.deadlines.touch(watched);
         const end = length + value.length;
         if (end > declared) {
           this.#abandon(reader, declared);
@@ -224,7 +225,7 @@ export class BodyReader {
     } catch {
       kind = "gone"; // as in #readPlain
     } finally {
-      this.#deadlines.unwatch(watched);
+      this.deadlines.unwatch(watched);
     }
     return {
       kind: watched.isExpired ? "slow" : kind,

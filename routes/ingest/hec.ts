@@ -17,7 +17,7 @@ import type { Logger } from "../../lib/logger.ts";
 import type { Face, IngestToken } from "../../lib/tokens.ts";
 import { admitProducer } from "../auth.ts";
 import { type BodyLimits, BodyReader } from "./body.ts";
-import type { BodyPatience } from "./deadlines.ts";
+import type { BodyPatience, Deadlines } from "./deadlines.ts";
 import { readDefaults } from "./defaults.ts";
 import {
   type Answer,
@@ -85,6 +85,11 @@ export class HecIntake {
   /** Bytes of bodies held now. */
   get heldBytes(): number {
     return this.#bodies.held;
+  }
+
+  /** Of the bodies here and of all others. */
+  get deadlines(): Deadlines {
+    return this.#bodies.deadlines;
   }
 
   /** Ends the timer of slow bodies. */
