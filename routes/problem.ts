@@ -37,6 +37,15 @@ export function mountProblems(app: Hono<AppVariables>): void {
     const { title, status, help } = PROBLEMS[slug];
     return page(c, title, [`HTTP ${status} · ${slug}`, help]);
   });
+  app.all("/problems/:slug", (c) =>
+    isSlug(c.req.param("slug"))
+      ? problem(
+        c,
+        "method-not-allowed",
+        `${c.req.method} is not offered here.`,
+        { Allow: "GET, HEAD" },
+      )
+      : c.notFound());
 }
 
 function isSlug(text: string): text is ProblemSlug {

@@ -28,6 +28,7 @@ import { idempotent } from "./idempotency.ts";
 import {
   FieldFaults,
   invalidFields,
+  listed,
   listQuery,
   queryOf,
   writeCursor,
@@ -56,8 +57,7 @@ export function mountDeadLetters(
   const { store, deadLetters, connectors } = deps;
   app.get(BASE, (c) => {
     c.header("Cache-Control", "no-store");
-    const accept = c.req.header("Accept") ?? "";
-    return accept.toLowerCase().includes(NDJSON)
+    return accepts(c.req.header("Accept") ?? "", NDJSON)
       ? exportAll(c, deadLetters)
       : list(c, deadLetters);
   });
@@ -104,11 +104,19 @@ async function list(
   const filter = filterOf(query, "?", errors);
   if (errors.count > 0) return invalidFields(c, errors);
   const { items, next } = await deadLetters.page(filter, limit, after);
-  return c.json({
-    items: items.map(item),
-    next: next === undefined
-      ? null
-      : writeCursor([next.at, next.connector, next.id]),
+  return listed(
+    c,
+    items.map(item),
+    next && writeCursor([next.at, next.connector, next.id]),
+  );
+}
+
+/** Does an Accept header name a type, and not to refuse it (`q=0`)? */
+function accepts(header: string, type: string): boolean {
+  return header.toLowerCase().split(",").some((range) => {
+    const [name, ...parameters] = range.split(";").map((part) => part.trim());
+    return name === type &&
+      !parameters.some((one) => /^q=0(\.0{0,3})?$/.test(one));
   });
 }
 

@@ -12,6 +12,7 @@ import type { AppVariables } from "../request_id.ts";
 import {
   FieldFaults,
   invalidFields,
+  listed,
   listQuery,
   queryOf,
   writeCursor,
@@ -39,7 +40,7 @@ export function mountExpired(app: Hono<AppVariables>, deps: {
     const { limit, after } = listQuery(query, errors, markOf);
     if (errors.count > 0) return invalidFields(c, errors);
     const items: ExpiredRange[] = [];
-    let next: string | null = null;
+    let next: string | undefined;
     for await (const range of listExpired(deps.store, name, after)) {
       const last = items.at(-1);
       if (items.length === limit && last !== undefined) {
@@ -48,8 +49,7 @@ export function mountExpired(app: Hono<AppVariables>, deps: {
       }
       items.push(range);
     }
-    c.header("Cache-Control", "no-store");
-    return c.json({ items: items.map(item), next });
+    return listed(c, items.map(item), next);
   });
   noOtherMethod(app, PATH, "GET, HEAD");
 }

@@ -1,4 +1,4 @@
-/** Lists of the admin API: `?limit=` and `?cursor=`, `{"items":[…],"next":…}`. */
+/** Lists of the admin API: `?limit=` and `?cursor=`, `{"items":[…],"next":…}`, `Link: <…>; rel="next"`. */
 
 import type { Context } from "hono";
 import { Faults } from "./faults.ts";
@@ -95,6 +95,20 @@ function readCursor(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** A page of a list. @param next the cursor of the page behind it; undefined: this one is the last. */
+export function listed(
+  c: Context<AppVariables>,
+  items: readonly unknown[],
+  next: string | undefined,
+): Response {
+  c.header("Cache-Control", "no-store");
+  if (next !== undefined) {
+    const query = new URLSearchParams({ ...c.req.query(), cursor: next });
+    c.header("Link", `<${c.req.path}?${query}>; rel="next"`);
+  }
+  return c.json({ items, next: next ?? null });
 }
 
 /** Reads a query whose names are these, each once; notes any other, and what was given twice. */

@@ -13,6 +13,7 @@ import {
   FieldFaults,
   invalidField,
   invalidFields,
+  listed,
   listQuery,
   queryOf,
   writeCursor,
@@ -122,11 +123,7 @@ async function list(
   }
   if (errors.count > 0) return invalidFields(c, errors);
   const { items, next } = await replays.page({ state, before: after, limit });
-  c.header("Cache-Control", "no-store");
-  return c.json({
-    items: items.map(jobJson),
-    next: next === undefined ? null : writeCursor(next),
-  });
+  return listed(c, items.map(jobJson), next && writeCursor(next));
 }
 
 async function start(

@@ -300,3 +300,17 @@ Deno.test("createApp() answers in its dialects whatever the Host header says", a
     }
   }
 });
+
+Deno.test("/problems/{slug} takes GET and HEAD; of an unknown one there is nothing for any method", async () => {
+  await using relay = await openRelay();
+  const ask = (path: string, method: string) =>
+    relay.app.request(`/problems/${path}`, { method });
+  for (const method of ["POST", "PUT", "DELETE"]) {
+    const known = await ask("sign-in", method);
+    assert.equal(known.status, 405);
+    assert.equal(known.headers.get("Allow"), "GET, HEAD");
+    assert.match((await known.json()).type, /method-not-allowed$/);
+    assert.equal((await ask("no-such", method)).status, 404);
+  }
+  assert.equal((await ask("sign-in", "HEAD")).status, 200);
+});

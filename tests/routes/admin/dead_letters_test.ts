@@ -647,3 +647,26 @@ Deno.test("Idempotency-Key: a Host header that makes no address is no fault of t
   }
   deepEqual(replayed, [null, "true"]);
 });
+
+Deno.test("GET /dead-letters: an Accept that refuses lines gets the list", async () => {
+  await using api = await AdminRig.open();
+  await api.rig.kill("a", ["1"]);
+  for (
+    const [accept, isLines] of [
+      ["application/x-ndjson", true],
+      ["application/json;q=0.5, Application/X-NDJSON; q=0.8", true],
+      ["application/x-ndjson;q=0.01", true],
+      ["application/x-ndjson;q=0", false],
+      ["application/x-ndjson; q=0.000, */*", false],
+      ["application/x-ndjson-seq", false],
+      ["*/*", false],
+    ] as const
+  ) {
+    const { json, headers } = await api.get("/dead-letters", {
+      Accept: accept,
+    });
+    equal(Array.isArray(json.items), !isLines, accept);
+    const type = headers.get("Content-Type") ?? "";
+    equal(type.startsWith("application/x-ndjson"), isLines, accept);
+  }
+});

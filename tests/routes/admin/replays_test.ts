@@ -285,3 +285,27 @@ Deno.test("POST /api/admin/siem/replay-dead-letter: only JSON's blanks make an e
     }
   });
 });
+
+Deno.test("GET /replays, /dead-letters: Link names the next page, the filter with it", async () => {
+  await withRig(async (api) => {
+    await api.rig.kill("a", ["1", "2", "3"]);
+    for (let n = 0; n < 3; n++) {
+      await api.post("/replays", { kind: "dead-letters", filter: {} });
+    }
+    for (
+      const first of [
+        "/dead-letters?connector=a&limit=2",
+        "/replays?state=running&limit=2",
+      ]
+    ) {
+      const page = await api.get(first);
+      const [, path = ""] =
+        /^<\/api\/v1(.*)>; rel="next"$/.exec(page.headers.get("Link") ?? "") ??
+          [];
+      equal(path, `${first}&cursor=${page.json.next}`);
+      const last = await api.get(path);
+      equal(last.json.items.length, 1);
+      deepEqual([last.json.next, last.headers.get("Link")], [null, null]);
+    }
+  });
+});
