@@ -145,14 +145,9 @@ export class Bases {
     const start = this.#place.start[segment.lane] ?? 0;
     for (let index = from; index < until; index++) {
       const at = { segment: segment.id, index };
-      const range = await this.#rangeAt(at);
-      found.push(
-        range !== undefined
-          ? range.decision.kind
-          : segment.eventsBefore + index < start
-          ? "none"
-          : "delivered",
-      );
+      const isOlder = segment.eventsBefore + index < start;
+      const range = isOlder ? undefined : await this.#rangeAt(at);
+      found.push(isOlder ? "none" : range?.decision.kind ?? "delivered");
     }
     return found;
   }

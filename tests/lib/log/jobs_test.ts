@@ -1,4 +1,9 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { advance } from "../../../lib/log/cursor.ts";
+import { beginPlaces } from "../../../lib/log/begin.ts";
+import { History } from "../../../lib/log/history.ts";
+import { takeLease } from "../../../lib/log/lease.ts";
+import { Bases } from "../../../lib/log/standing.ts";
 import { type Job, type JobCounts, newJobId } from "../../../lib/log/job.ts";
 import {
   forgetJobs,
@@ -13,7 +18,7 @@ import {
   readItems,
   readJob,
 } from "../../../lib/log/jobs.ts";
-import { openRig } from "../../support/log_rig.ts";
+import { intakeOf, openRig } from "../../support/log_rig.ts";
 
 const NOWHERE = { segment: "", index: 0 };
 
@@ -111,5 +116,29 @@ Deno.test("forgetJobs() forgets what ended 30 days ago, and lists whose job was 
   for await (const { key } of store.kv.list({ prefix: ["jobpart"] })) {
     equal(key[1], open.id);
   }
+  await log.close();
+});
+
+Deno.test("Bases: an event from before the connector stays in no books, whatever a kill left out of the history", async () => {
+  const log = await openRig({ connectors: () => ["new"] });
+  await log.append(intakeOf(["a", "b"]));
+  await beginPlaces(log.store, [{ name: "new", from: "newest" }]);
+  const old = await log.next(undefined);
+  ok(old);
+  await log.append(intakeOf(["c"]));
+  const live = await log.next({ segment: old.id, index: old.count });
+  ok(live);
+  const signal = new AbortController().signal;
+  // The place is there, the history of it is not: as after a kill.
+  const before = await takeLease(log, "new", { signal });
+  const { place } = before;
+  const books = { ...place.books, delivered: 1 };
+  await before.settle({ ...advance(place, [live], 1), books }, []);
+  await before.release();
+  const holding = await takeLease(log, "new", { signal });
+  const bases = new Bases(new History(log), "new", holding.place);
+  deepEqual(await bases.of(old, 0, 2), ["none", "none"]);
+  deepEqual(await bases.of(live, 0, 1), ["delivered"]);
+  await holding.release();
   await log.close();
 });
