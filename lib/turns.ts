@@ -1,4 +1,4 @@
-/** Long work beside ingest: it lets everything else have its turn every few milliseconds. */
+/** Long work: it lets everything else have its turn every few milliseconds. */
 
 import type { Clock } from "./clock.ts";
 

@@ -10,6 +10,7 @@ import {
   type Segment,
 } from "../event.ts";
 import { EVENT, ROW } from "../json/spans.ts";
+import { Turns } from "../turns.ts";
 import type { EventFilter } from "./scope_filter.ts";
 
 /** What a connector's loop reads from the log. */
@@ -34,41 +35,36 @@ export interface Bounds {
  * stretch of them costs few commits; bounded, because what is collected keeps its segments in memory.
  */
 export const STRIDE: Bounds = { events: 10_000, bytes: 8 * 1024 * 1024 };
-/**
- * How long a filter may keep the process from all else, in milliseconds: what its last event takes comes on top, which a
- * `when` bounds (`MOST_WORK` of lib/ocsf/work.ts).
- */
-const BUSY_MS = 5;
 /** How often the clock is looked at where no event takes long: that costs as much as judging by fields. */
 const EVENTS_PER_LOOK = 32;
 
-/** Lets all else run while a scope's filter takes its time. */
+/**
+ * Lets all else run while a scope's filter takes its time. What a turn's last event takes comes on top, which a `when`
+ * bounds (`MOST_WORK` of lib/ocsf/work.ts).
+ */
 export class Pauses {
-  readonly #clock: Clock;
+  readonly #turns: Turns;
   readonly #eventsPerLook: number;
   #events = 0;
-  #since: number;
 
   constructor({ filter, clock }: Scoping) {
-    this.#clock = clock;
+    this.#turns = new Turns(clock);
     this.#eventsPerLook = filter === undefined
       ? Infinity
       : filter.isSlow
       ? 1
       : EVENTS_PER_LOOK;
-    this.#since = clock.monotonic();
   }
 
   /** To be asked after each event that was judged: whether it is time for `take()`. */
   isDue(): boolean {
     if (++this.#events < this.#eventsPerLook) return false;
     this.#events = 0;
-    return this.#clock.monotonic() - this.#since >= BUSY_MS;
+    return this.#turns.isOver;
   }
 
-  async take(): Promise<void> {
-    await this.#clock.sleep(0);
-    this.#since = this.#clock.monotonic();
+  take(): Promise<void> {
+    return this.#turns.next();
   }
 }
 
