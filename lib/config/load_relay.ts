@@ -13,6 +13,9 @@ import {
 } from "./settings.ts";
 import { locationSecrets } from "./store_location.ts";
 
+/** A shorter value in a store's URL is a word, which a redactor would blank wherever it stands; no access token is. */
+const LEAST_TOKEN = 12;
+
 /** The relay as configured. */
 export interface LoadedRelay {
   /** Undefined: the faults leave nothing to go by. */
@@ -45,7 +48,8 @@ export function loadRelay(source: SettingsSource, options: {
     secrets: [
       given.values["admin_token"] ?? "",
       ...tokenValues(text),
-      ...locationSecrets(given.values["kv"] ?? ""),
+      ...locationSecrets(given.values["kv"] ?? "")
+        .filter(({ length }) => length >= LEAST_TOKEN),
     ],
   };
 }

@@ -172,12 +172,13 @@ Deno.test("loadConfiguration() takes no credential in a store's URL; what its qu
   for (const HECATE_KV of ["libsql://kv.example", "http://"]) {
     assert.match(faults({ HECATE_KV }).join(), /^HECATE_KV: It is neither/);
   }
-  const HECATE_KV = "https://kv.example/?k=queryTok3n&l=a%2fb-c";
+  const HECATE_KV =
+    "https://kv.example/?k=query-token-3n&l=a%2fb-cdefghijkl&env=prod";
   const { relay, secrets } = good({ HECATE_KV });
   assert.equal(relay.kv, HECATE_KV);
   assert.deepEqual(
     new Set(secrets),
-    new Set(["queryTok3n", "a%2fb-c", "a/b-c"]),
+    new Set(["query-token-3n", "a%2fb-cdefghijkl", "a/b-cdefghijkl"]),
   );
   assert.deepEqual(good({ HECATE_KV: "/var/a?b=c@d" }).secrets, []);
 });
