@@ -25,7 +25,7 @@ export const DEFAULT_KV = "data/hecate.kv";
 
 /** What waiting for company does, for the relay's default and each connector's own. */
 export const BATCH_WAIT_HELP =
-  "The longest that an event waits for others to fill its batch: fewer requests, later events. Not set: it goes at once, together with all that came while the batch before it was in flight. Syslog sends event by event and never waits.";
+  "The longest that an event waits for others to fill its batch: fewer requests, later events. Not set: it goes at once, together with all that came while the batch before it was in flight. Syslog over TCP or TLS never waits.";
 
 /** Keys in lower case; `HECATE_<KEY>` in the environment. */
 export const RELAY = group({

@@ -12,7 +12,7 @@
  * Over 300 lines because every turn of the loop reads and changes the same state.
  */
 
-import { EventView, type Position } from "../event.ts";
+import { EventView } from "../event.ts";
 import type { Holding, Place } from "../log/cursor.ts";
 import { type Held, Sender, type SenderContext } from "./sender.ts";
 import { Batch, type Interruption } from "./batch.ts";
@@ -54,6 +54,8 @@ const EXPIRY_LOOK_MS = 60_000;
 const EXPIRY_LOOK_SHARE = 10;
 /** After so many batches of live events without a pause a replay gets one, lest it never came to its end. */
 const LIVE_BATCHES = 20;
+/** In the time that a batch may wait for others to fill it, the log is looked at so often. */
+const GATHER_LOOKS = 20;
 /** How many probes of the same events come before the test event decides. */
 const SAME_PROBES = 3;
 
@@ -185,7 +187,7 @@ export class Session {
       const wait = this.#replay?.wait;
       return batch === undefined
         ? await this.#idle(wait)
-        : await this.#idle(Math.min(gathers, wait ?? gathers), batch);
+        : await this.#sleep(Math.min(gathers, wait ?? gathers));
     }
     if (batch.count === 0) return;
     const wait = Math.max(
@@ -211,15 +213,20 @@ export class Session {
       this.#isGathering;
   }
 
-  /** How long a fresh batch still waits for others to fill it, in milliseconds. What several at once carry has no need. */
+  /**
+   * How long to wait until a fresh batch is looked at again, in milliseconds; 0: it goes. Not at every event, for a
+   * batch is collected anew each time. Where several are in flight there is no need.
+   */
   #gathers(batch: Batch): number {
     const { batchWait = 0, clock } = this.#context;
     const isDue = batchWait === 0 || this.#pipeline !== undefined ||
       !this.#isWell || !this.#isAll || batch.count === 0;
     if (isDue) return 0;
     const { receivedAt } = batch.run.view(0, new EventView());
+    const age = clock.now() - receivedAt;
     // Wall time may jump.
-    return Math.min(batchWait, receivedAt + batchWait - clock.now());
+    if (age < 0 || age >= batchWait) return 0;
+    return Math.min(batchWait / GATHER_LOOKS, batchWait - age);
   }
 
   get #isWell(): boolean {
@@ -321,8 +328,8 @@ export class Session {
       : { ...limits, events: Math.min(limits.events, attempted) };
   }
 
-  /** Waits until the log holds something behind the place, and the batch if there is one, or so many milliseconds. */
-  async #idle(most?: number, batch?: Batch): Promise<void> {
+  /** Waits for the log, or so many milliseconds. */
+  async #idle(most?: number): Promise<void> {
     if (most === 0) return;
     const idling = this.#idling = Promise.withResolvers<void>();
     const over = new AbortController();
@@ -330,8 +337,7 @@ export class Session {
       this.#context.clock.sleep(most, over.signal)
         .then(idling.resolve, () => undefined);
     }
-    const { place } = this.#settlement;
-    this.#watch(batch === undefined ? place : behind(batch.run, place));
+    this.#watch();
     this.#rest.resting();
     try {
       await idling.promise;
@@ -342,10 +348,10 @@ export class Session {
   }
 
   /** Whichever wait is under way hears of a change. One ear for all waits: on a quiet log there are thousands. */
-  #watch(after: Position): void {
+  #watch(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    this.#context.source.changed(after, this.#stop).then(
+    this.#context.source.changed(this.#settlement.place, this.#stop).then(
       () => {
         this.#isWatching = false;
         this.#idling?.resolve();
