@@ -1,7 +1,6 @@
 /** Connectors opened together. What they refuse only then was told before, by the trial of `readConfiguration`. */
 
 import type { Sink, SinkEnvironment } from "../connector.ts";
-import { SettingFault } from "../setting_fault.ts";
 import type { ConfiguredConnector } from "./load_connector.ts";
 
 /** A connector with its open sink. */
@@ -30,8 +29,7 @@ export async function openSinks(
     } catch (cause) {
       // The contract of `open`: a sentence for the operator.
       if (!(cause instanceof TypeError)) throw cause;
-      const key = cause instanceof SettingFault ? `.${cause.key}` : "";
-      faults.push(`${placeOf(connector)}${key}: ${cause.message}`);
+      faults.push(`${placeOf(connector)}: ${cause.message}`);
     }
   }
   if (faults.length > 0) return { ok: false, faults };

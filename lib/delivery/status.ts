@@ -152,6 +152,8 @@ function report(
 ): ConnectorReport {
   const { waitingBytes, ...books } = store.books;
   const error = place.lastError;
+  // What this process was told while it held the connector is not news once another does.
+  const teller = store.isOurs ? undefined : store.holder;
   return {
     name,
     type,
@@ -171,8 +173,8 @@ function report(
       at: new Date(error.at).toISOString(),
     },
     next_attempt_at: isDisabled ? null : rfc3339(place.nextAttemptAt),
-    warning: warning ?? (store.holder?.warning || null),
-    warned: store.isOurs ? warned : store.holder?.warned ?? warned,
+    warning: teller === undefined ? warning : teller.warning || null,
+    warned: teller === undefined ? warned : teller.warned,
   };
 }
 
