@@ -36,7 +36,7 @@ type Json = Partial<Record<string, unknown>>;
 const FOLLOW: Flag = {
   kind: "switch",
   help:
-    "Stay until it ends, with its progress on stderr. Exit 6 when some events are dead letters then.",
+    "Stay until it ends, with its progress on stderr. Exit 6 when some events were refused.",
 };
 const DRY_RUN: Flag = {
   kind: "switch",
@@ -276,7 +276,7 @@ export const replayFollow: Command = {
   arguments: "ID",
   count: [1, 1],
   help:
-    "Print a replay's progress until it ends. Exit 6 when some events are dead letters then.",
+    "Print a replay's progress until it ends. Exit 6 when some events were refused.",
   flags: RELAY_FLAGS,
   async run(call, context) {
     const { json } = await askJson(call, context, {
