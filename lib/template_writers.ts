@@ -278,7 +278,10 @@ export function writeJson(
   copyLine(view, start, end, into);
 }
 
-/** What the table says for a value; for a whole number, however it is spelt. @returns false where it says nothing and nothing was written. */
+/**
+ * What the table says for a value; for a whole number, however it is spelt.
+ * @returns false where it says nothing and nothing was written.
+ */
 export function writeMapped(
   bytes: Uint8Array,
   start: number,

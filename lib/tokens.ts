@@ -2,7 +2,8 @@
  * Ingest tokens: what a producer shows. Only SHA-256 hashes are held; the values are gone once `parseTokens` returns.
  *
  * `HECATE_TOKENS` comes in two forms: `name=value` pairs, comma separated (a value alone is named `default`), or a
- * JSON array of objects with options (text that begins with a brace or bracket). YAML's `tokens:` is the second form, already parsed (`readTokens`).
+ * JSON array of objects with options (text that begins with a brace or bracket). YAML's `tokens:` is the second form,
+ * already parsed (`readTokens`).
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";

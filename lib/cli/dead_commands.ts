@@ -21,7 +21,7 @@ import {
   itemsOf,
 } from "./relay_client.ts";
 import { table } from "./table.ts";
-import { counted, onOneLine } from "./words.ts";
+import { counted, messageOf, onOneLine } from "./words.ts";
 
 const PATH = "/dead-letters";
 const NDJSON = "application/x-ndjson";
@@ -51,7 +51,7 @@ export const FILTER_FLAGS: Readonly<Record<string, Flag>> = {
 export const YES: Flag = { kind: "switch", short: "y", help: "Do it." };
 
 /** The filter that the flags make. */
-export function filterIn(call: Call): Record<string, string> {
+function filterIn(call: Call): Record<string, string> {
   return Object.fromEntries(
     Object.keys(FILTER_FLAGS).flatMap((name) => {
       const value = call.value(name);
@@ -396,10 +396,6 @@ export const deadImport: Command = {
 };
 
 const NEW_LINE = Uint8Array.of(0x0a);
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
 
 function openFile(path: string): Deno.FsFile {
   try {

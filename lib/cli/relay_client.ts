@@ -10,6 +10,7 @@ import {
   EXIT,
   type ExitCode,
 } from "./command.ts";
+import { messageOf } from "./words.ts";
 
 const DEFAULT_PORT = "8080";
 /** Items of one page of a list: the most that a relay gives. */
@@ -127,9 +128,7 @@ export function itemsOf(
 export function cutFault(cause: unknown): CliFault {
   return new CliFault(
     EXIT.unreachable,
-    `the relay's answer was cut off: ${
-      cause instanceof Error ? cause.message : String(cause)
-    }`,
+    `the relay's answer was cut off: ${messageOf(cause)}`,
     "What came before is not all.",
   );
 }
@@ -155,7 +154,7 @@ function unreachable(base: URL, failure: unknown): CliFault {
   while (cause instanceof Error && cause.cause instanceof Error) {
     cause = cause.cause;
   }
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const isName = /NotValidForName|not valid for name/i.test(why);
   return new CliFault(
     EXIT.unreachable,

@@ -16,6 +16,7 @@ import {
 } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { commandHelp, helpText } from "./help.ts";
+import { messageOf } from "./words.ts";
 
 const ADVICE = `"deno task hecate help" lists the commands.`;
 
@@ -73,7 +74,7 @@ export async function runCli(
       if (cause.advice !== undefined) err(cause.advice);
       return cause.exitCode;
     }
-    err(`hecate: ${cause instanceof Error ? cause.message : String(cause)}`);
+    err(`hecate: ${messageOf(cause)}`);
     err("This is a fault of Hecate. Please report it.");
     return EXIT.fault;
   }

@@ -1,5 +1,6 @@
 /** What it takes to open a connection, worked out once from a target's settings. */
 
+import { isEncrypted } from "../config/pem.ts";
 import { SettingFault } from "../setting_fault.ts";
 import type { HttpTarget } from "./http_exchange.ts";
 
@@ -52,7 +53,7 @@ export function dialPlan({ url, tls, proxy }: DialTarget): DialPlan {
       "Client certificate and client key go together.",
     );
   }
-  const encrypted = tls.clientKey?.includes("ENCRYPTED") ?? false;
+  const encrypted = tls.clientKey !== undefined && isEncrypted(tls.clientKey);
   if (encrypted && tls.clientKeyPassphrase === undefined) {
     throw new SettingFault(
       "tls_client_key",

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 
 /** How long a warning is shown after the answer that held it, in milliseconds: most answers beside it hold none. */
-export const WARNING_MS = 5 * 60_000;
+const WARNING_MS = 5 * 60_000;
 
 /** How often a SIEM warned, since the process began. */
 export interface Warned {

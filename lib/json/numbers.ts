@@ -94,9 +94,9 @@ export function digitsEnd(
 }
 
 /**
- * Writes the number text `bytes[start … end)`, whose unit its magnitude tells, as seconds by moving its decimal point: no digit is lost, none is made up
- * save zeros. @returns the place after it, or -1 when it is no JSON number, or one so far from a time that its digits
- * cannot be written out; then nothing that counts was written.
+ * Writes the number text `bytes[start … end)`, whose unit its magnitude tells, as seconds by moving its decimal point:
+ * no digit is lost, none is made up save zeros. @returns the place after it, or -1 when it is no JSON number, or one so
+ * far from a time that its digits cannot be written out; then nothing that counts was written.
  */
 export function writeAsSeconds(
   bytes: Uint8Array,

@@ -4,6 +4,7 @@ import type { Position } from "../event.ts";
 import { isBefore } from "./decision.ts";
 import type { History } from "./history.ts";
 import {
+  BEFORE_ALL,
   beginningOf,
   endOfRange,
   later,
@@ -13,8 +14,6 @@ import {
 } from "./job_range.ts";
 import type { EventLog } from "./log.ts";
 import { Bases, readMarks, standingBy } from "./standing.ts";
-
-const NOWHERE: Position = { segment: "", index: 0 };
 
 /** Events from one place on, up to another. */
 export interface JobRange {
@@ -54,7 +53,7 @@ export async function countRange(
   { from, until }: JobRange,
 ): Promise<RangeCount> {
   const place = await history.placeOf(connector);
-  const horizon: Position = place ?? NOWHERE;
+  const horizon: Position = place ?? BEFORE_ALL;
   let events = 0, bytes = 0, waiting = 0;
   for await (const shape of shapesFrom(log.store, from.segment)) {
     if (shape.id > until.segment) break;

@@ -12,6 +12,8 @@ import { readTrimMark } from "./trim.ts";
 /** First values of one `list`: at most 3.3 MB. */
 const BATCH = 50;
 const IS_END = true;
+/** No event is before it. */
+export const BEFORE_ALL: Position = { segment: "", index: 0 };
 
 /** What the header says of a segment. */
 export interface SegmentShape {
@@ -97,7 +99,7 @@ export async function beginningOf(
   bound: RangeBound,
 ): Promise<Position> {
   const { store } = log;
-  if (bound.kind === "oldest") return { segment: "", index: 0 };
+  if (bound.kind === "oldest") return BEFORE_ALL;
   if (bound.kind === "now") return await log.end();
   if (bound.kind === "event") {
     const at = positionOf(bound.id);

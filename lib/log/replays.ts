@@ -22,12 +22,12 @@ import {
 } from "./job.ts";
 import { changeState, createJob, listJobs, openJobs, readJob } from "./jobs.ts";
 import { countRange, deliveredIn, rangeOf } from "./job_estimate.ts";
+import { BEFORE_ALL } from "./job_range.ts";
 import type { DeadWish, Estimate, LogWish } from "./job_wish.ts";
 import { readReplayTotals, type ReplayTotals } from "./job_totals.ts";
 import type { EventLog } from "./log.ts";
 import type { Store } from "./store.ts";
 
-const NOWHERE: Position = { segment: "", index: 0 };
 /** No segment's id has a letter behind f. */
 const BEHIND_ALL: Position = { segment: "g", index: 0 };
 
@@ -173,8 +173,8 @@ export class Replays {
       return this.#part(record, connector, {
         total: (ids.get(connector)?.length ?? 0) + before,
         skipped: before,
-        place: NOWHERE,
-        end: NOWHERE,
+        place: BEFORE_ALL,
+        end: BEFORE_ALL,
       });
     });
     return await this.#begin({ ...record, parts }, ids);

@@ -19,7 +19,10 @@ const NODE = 10, CALL = 40;
 const VALUE = 3, LEVEL = 1;
 /** A name in a map: names are listed, here and by whoever goes through them. */
 const ENTRY = 30;
-/** Nobody nests deeper. The library keeps for ever each type that it meets (a list of lists of maps …): 2^12 of them are little. */
+/**
+ * Nobody nests deeper. The library keeps for ever each type that it meets (a list of lists of maps …): 2^12 of them are
+ * little.
+ */
 const MOST_LEVELS = 12;
 /** The library makes an error: its stack, and the expression up to the place. */
 const FAILURE = 800;

@@ -37,7 +37,8 @@ export const STRING_TEXT: fc.Arbitrary<string> = fc.array(CHARACTER, {
 
 /**
  * A member's name. None begins with a backslash, which `JSON.parse`, what the readers are measured against, may take
- * an escape for: V8 (of Deno 2.5 and 2.9) that met `{"b":0,"a":0,"\\":0}` reads the name `"\u0061"` behind b and a as a backslash.
+ * an escape for: V8 (of Deno 2.5 and 2.9) that met `{"b":0,"a":0,"\\":0}` reads the name `"\u0061"` behind b and a as
+ * a backslash.
  */
 export const NAME_TEXT: fc.Arbitrary<string> = STRING_TEXT.filter((text) =>
   !JSON.parse(text).startsWith("\\")
