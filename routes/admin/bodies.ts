@@ -5,6 +5,8 @@ import { joinBytes } from "../../lib/json/copy.ts";
 import { validateJson } from "../../lib/json/scanner.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
+import { isObject } from "./dead_filter.ts";
+import { invalidField } from "./lists.ts";
 
 /** The most that a JSON body may take: 20,000 of the longest ids. It is read in one go, while nothing else has its turn. */
 const MOST_JSON = 2 * 1024 * 1024;
@@ -73,4 +75,19 @@ export function jsonOf(
     );
   }
   return { value: JSON.parse(new TextDecoder().decode(bytes)) };
+}
+
+/** A JSON body that is an object ({} of an empty one), or the reply that says what it is not. */
+export function objectOf(
+  c: Context<AppVariables>,
+  bytes: Uint8Array,
+): { readonly value: Readonly<Record<string, unknown>> } | Response {
+  const json = jsonOf(c, bytes);
+  if (json instanceof Response) return json;
+  const { value } = json;
+  return isObject(value) ? { value } : invalidField(c, {
+    pointer: "#",
+    code: "type",
+    detail: "an object, or no body.",
+  });
 }

@@ -5,10 +5,10 @@ import type { SwitchAction, Switcher } from "../../lib/delivery/switching.ts";
 import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
-import { jsonOf, readBytes } from "./bodies.ts";
-import { isObject, onlyMembers } from "./dead_filter.ts";
+import { objectOf, readBytes } from "./bodies.ts";
+import { onlyMembers } from "./dead_filter.ts";
 import { idempotent } from "./idempotency.ts";
-import { FieldFaults, invalidField, invalidFields } from "./lists.ts";
+import { FieldFaults, invalidFields } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
 
 /** More than `{"from":"newest"}` takes, with room for blanks. */
@@ -64,16 +64,9 @@ function actionOf(
   kind: SwitchAction["kind"],
   body: Uint8Array,
 ): SwitchAction | Response {
-  const json = jsonOf(c, body);
+  const json = objectOf(c, body);
   if (json instanceof Response) return json;
   const { value } = json;
-  if (!isObject(value)) {
-    return invalidField(c, {
-      pointer: "#",
-      code: "type",
-      detail: "an object, or no body.",
-    });
-  }
   const known = kind === "enable" ? ["from"] : [];
   const errors = new FieldFaults();
   onlyMembers(value, "#/", known, errors);

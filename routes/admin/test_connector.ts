@@ -5,10 +5,10 @@ import type { TestReport } from "../../lib/delivery/test_connection.ts";
 import type { Store } from "../../lib/log/store.ts";
 import { problem } from "../problem.ts";
 import type { AppVariables } from "../request_id.ts";
-import { jsonOf, readBytes } from "./bodies.ts";
-import { isObject, onlyMembers } from "./dead_filter.ts";
+import { objectOf, readBytes } from "./bodies.ts";
+import { onlyMembers } from "./dead_filter.ts";
 import { idempotent } from "./idempotency.ts";
-import { FieldFaults, invalidField, invalidFields } from "./lists.ts";
+import { FieldFaults, invalidFields } from "./lists.ts";
 import { noOtherMethod } from "./methods.ts";
 
 const PATH = "/api/v1/connectors/:name/test";
@@ -73,16 +73,9 @@ function optionsOf(
   c: Context<AppVariables>,
   body: Uint8Array,
 ): ConnectorTestOptions | Response {
-  const json = jsonOf(c, body);
+  const json = objectOf(c, body);
   if (json instanceof Response) return json;
   const { value } = json;
-  if (!isObject(value)) {
-    return invalidField(c, {
-      pointer: "#",
-      code: "type",
-      detail: "an object, or no body.",
-    });
-  }
   const errors = new FieldFaults();
   onlyMembers(value, "#/", ["event"], errors);
   const { event = false } = value;
