@@ -1,8 +1,8 @@
 /** JSON arrays as text, for formats without lists. */
 
 import { copyBytes } from "../json/copy.ts";
-import { isNamed } from "../json/members.ts";
-import { afterSpace, afterString, afterValue } from "../json/skip.ts";
+import { cutMembers, isNamed, type MemberTest } from "../json/members.ts";
+import { afterSpace, afterValue } from "../json/skip.ts";
 import { stringValue } from "../json/strings.ts";
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, COMMA = 0x2c, LOWER_N = 0x6e;
@@ -70,16 +70,12 @@ function writeElement(
 /** Where an object's `uid` begins, else its `name`; the last of equal ones counts. -1: it has neither. */
 function namedValue(bytes: Uint8Array, start: number, end: number): number {
   let uid = -1, name = -1;
-  let at = afterSpace(bytes, start + 1);
-  while (bytes[at] === QUOTE) {
-    const nameEnd = afterString(bytes, at);
-    const value = afterSpace(bytes, afterSpace(bytes, nameEnd) + 1);
+  const look: MemberTest = (_, from, until, value) => {
     const said = bytes[value] === LOWER_N ? -1 : value;
-    if (isNamed(bytes, at, nameEnd, "uid")) uid = said;
-    else if (isNamed(bytes, at, nameEnd, "name")) name = said;
-    at = afterSpace(bytes, afterValue(bytes, value, end));
-    if (bytes[at] !== COMMA) break;
-    at = afterSpace(bytes, at + 1);
-  }
+    if (isNamed(bytes, from, until, "uid")) uid = said;
+    else if (isNamed(bytes, from, until, "name")) name = said;
+    return false;
+  };
+  cutMembers(bytes, start, end, look, []);
   return uid < 0 ? name : uid;
 }
