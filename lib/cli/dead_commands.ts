@@ -21,7 +21,8 @@ import {
   itemsOf,
 } from "./relay_client.ts";
 import { table } from "./table.ts";
-import { counted, messageOf, onOneLine } from "./words.ts";
+import { messageOf } from "../log/kv.ts";
+import { counted, onOneLine } from "./words.ts";
 
 const PATH = "/dead-letters";
 const NDJSON = "application/x-ndjson";

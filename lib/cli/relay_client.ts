@@ -10,7 +10,7 @@ import {
   EXIT,
   type ExitCode,
 } from "./command.ts";
-import { messageOf } from "./words.ts";
+import { messageOf } from "../log/kv.ts";
 
 const DEFAULT_PORT = "8080";
 /** Items of one page of a list: the most that a relay gives. */

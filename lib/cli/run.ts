@@ -16,7 +16,7 @@ import {
 } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { commandHelp, helpText } from "./help.ts";
-import { messageOf } from "./words.ts";
+import { messageOf } from "../log/kv.ts";
 
 const ADVICE = `"deno task hecate help" lists the commands.`;
 

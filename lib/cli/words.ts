@@ -11,8 +11,3 @@ export function onOneLine(text: string, most = Infinity): string {
   const line = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
   return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }
-
-/** What was thrown, in its own words. */
-export function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}

@@ -6,6 +6,7 @@
 import type { Clock } from "../clock.ts";
 import { countsOf } from "../log/books.ts";
 import { readHolders } from "../log/holders.ts";
+import { messageOf } from "../log/kv.ts";
 import type { EventLog } from "../log/log.ts";
 import { readBooks } from "../log/places.ts";
 import type { Logger } from "../logger.ts";
@@ -122,7 +123,7 @@ export class RiskWatch {
         // The store closes meanwhile.
         if (signal.aborted) return;
         logger.log("warn", "store.slow", "What waits could not be looked at", {
-          error: error instanceof Error ? error.message : String(error),
+          error: messageOf(error),
         });
       }
     }

@@ -16,13 +16,16 @@ export interface Warned {
 
 export const NEVER_WARNED: Warned = { answers: 0, aside: 0 };
 
+interface WarningsContext {
+  /** The connector's name. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /** One connector's warnings; lives as long as the process. */
 export class Warnings {
-  readonly #context: {
-    readonly name: string;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  };
+  readonly #context: WarningsContext;
   #counts = NEVER_WARNED;
   #message = "";
   /** When the warning that is shown began, by the wall clock, and the events put aside since. */
@@ -31,13 +34,7 @@ export class Warnings {
   /** It is shown before this, on the monotonic clock. */
   #until = -Infinity;
 
-  constructor(
-    context: {
-      readonly name: string;
-      readonly clock: Clock;
-      readonly logger: Logger;
-    },
-  ) {
+  constructor(context: WarningsContext) {
     this.#context = context;
   }
 
