@@ -35,6 +35,29 @@ async function untilHolds(
 const event = noise(seeded(5), 60_000);
 const eventText = latin1(event);
 
+/** A log on a disk, with a connector's lease, and its ballast whole. */
+async function openOn(folder: string) {
+  const location = `${folder}/data/hecate.kv`;
+  const log = await openRig({
+    location,
+    ballastBytes: BALLAST_BYTES,
+    maxBytes: 1024 * MIB,
+    keep: 0,
+    connectors: () => ["a"],
+  });
+  const { signal } = new AbortController();
+  const holding = await takeLease(log, "a", { signal });
+  await untilHolds(
+    "ballast",
+    async () =>
+      await Deno.stat(`${location}.ballast`).then(
+        ({ size }) => size === BALLAST_BYTES,
+        () => false,
+      ),
+  );
+  return { location, log, holding };
+}
+
 /** Appends until the log refuses, or `most` were kept. */
 async function appendUntilFull(log: EventLog, most: number): Promise<Kept> {
   let kept: Kept = { kept: 0, ids: [] };
@@ -58,22 +81,7 @@ for (const round of [1, 2, 3, 4]) {
       });
       return;
     }
-    const location = `${disk.path}/data/hecate.kv`;
-    const log = await openRig({
-      location,
-      ballastBytes: BALLAST_BYTES,
-      maxBytes: 1024 * MIB,
-      keep: 0,
-      connectors: () => ["a"],
-    });
-    const stop = new AbortController();
-    const holding = await takeLease(log, "a", { signal: stop.signal });
-    await untilHolds("ballast", () => exists(`${location}.ballast`));
-    await untilHolds(
-      "ballast written",
-      async () =>
-        (await Deno.stat(`${location}.ballast`)).size === BALLAST_BYTES,
-    );
+    const { location, log, holding } = await openOn(disk.path);
     // The rounds differ in what the WAL holds when the disk becomes full.
     equal((await appendUntilFull(log, 40 + round * 97)).refusal, undefined);
     await fillDisk(`${disk.path}/filler`);
@@ -124,24 +132,7 @@ for (const [size, foreign] of [[64, 10], [24, 0]] as const) {
       `${disk.path}/foreign`,
       new Uint8Array(foreign * MIB).fill(1),
     );
-    const location = `${disk.path}/data/hecate.kv`;
-    const log = await openRig({
-      location,
-      ballastBytes: BALLAST_BYTES,
-      maxBytes: 1024 * MIB,
-      keep: 0,
-      connectors: () => ["a"],
-    });
-    const stop = new AbortController();
-    const holding = await takeLease(log, "a", { signal: stop.signal });
-    await untilHolds(
-      "ballast",
-      async () =>
-        await Deno.stat(`${location}.ballast`).then(
-          (found) => found.size === BALLAST_BYTES,
-          () => false,
-        ),
-    );
+    const { location, log, holding } = await openOn(disk.path);
     let place = holding.place;
     for (const _ of [1, 2, 3]) {
       equal((await appendUntilFull(log, 5_000)).refusal, "full");
